@@ -1,0 +1,147 @@
+"""What the gateway asks of a driver, whatever bus it speaks on.
+
+A *model* describes a kind of device (channels, and where their values stand); a *line* is one serial line or one
+connection, used by one owner at a time. The owner plans which spans to read, hands each to the line and lets the
+model decode the answer. Drivers know nothing of schedules, filters or city codes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import NamedTuple, Protocol, TypeAlias
+
+from protocols.edge.birth import Kind
+
+Number: TypeAlias = int | float
+
+
+class DeviceError(Exception):
+    """A device did not do what was asked; says which device, and what to look at."""
+
+
+class Unreachable(DeviceError):
+    """No answer, or no connection: the others on the line may be fine."""
+
+
+class Refused(DeviceError):
+    """The device answered that it will not. `code` is the protocol's own reason."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Nonsense(DeviceError):
+    """The device answered with what its protocol does not allow; nothing of it was used."""
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One measured quantity of a model.
+
+    `tag` is how values travel (protocols.edge.columns: i32, i64, f32, f64). Integer channels carry `value` times
+    10**-scale exactly; float channels have scale 0. `limits` are plausible bounds in `unit`.
+    """
+
+    name: str
+    title: Mapping[str, str]
+    quantity: str
+    unit: str
+    kind: Kind
+    tag: int
+    scale: int = 0
+    limits: tuple[Decimal, Decimal] | None = None
+    writable: bool = False
+    states: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+
+
+class Point(NamedTuple):
+    """Where a channel stands: `length` addresses from `address` in `space` (a register table, say)."""
+
+    space: str
+    address: int
+    length: int
+    channel: int
+
+
+class Span(NamedTuple):
+    """One request: `length` addresses from `address` in `space`."""
+
+    space: str
+    address: int
+    length: int
+
+
+class Reading(NamedTuple):
+    """`value` in the channel's own integers (before its scale) or floats; None where the device has no value."""
+
+    channel: int
+    value: Number | None
+    quality: int
+
+
+class Limits(NamedTuple):
+    """What one request may ask of a device: addresses in all, and unwanted ones between two wanted."""
+
+    longest: Mapping[str, int]
+    gap: int
+
+
+class Model(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def title(self) -> Mapping[str, str]: ...
+
+    @property
+    def channels(self) -> Sequence[Channel]: ...
+
+    @property
+    def points(self) -> Sequence[Point]: ...
+
+    @property
+    def limits(self) -> Limits: ...
+
+    def decode(self, span: Span, raw: bytes) -> list[Reading]:
+        """The readings of all channels that lie whole in `span`; sentinels become None with a Bad quality."""
+        ...
+
+
+class Line(Protocol):
+    """One physical line or connection. Calls are never made at once; a call that is cancelled leaves it usable."""
+
+    async def open(self) -> None:
+        """Raises Unreachable with the address and the cause."""
+        ...
+
+    async def close(self) -> None: ...
+
+    async def read(self, unit: int, span: Span, timeout: float) -> bytes:
+        """What stands at `span` of device `unit`, in the form its model decodes. Raises DeviceError."""
+        ...
+
+    async def write(self, unit: int, model: Model, channel: int, value: Decimal, timeout: float) -> Reading:
+        """Writes `value` (in the channel's unit), reads it back and returns what was read. Raises DeviceError."""
+        ...
+
+
+@dataclass(frozen=True)
+class LineConfig:
+    """`address` is host:port, or the path of a serial port, which alone uses baud, parity and stop bits."""
+
+    driver: str
+    address: str
+    baud: int = 9600
+    parity: str = "N"
+    stop_bits: int = 1
+
+
+class Family(Protocol):
+    """A driver family, as drivers.catalog lists it."""
+
+    def load_model(self, source: str) -> Model:
+        """The model of that name among the templates, or in the TOML file at that path."""
+        ...
+
+    def create_line(self, config: LineConfig) -> Line: ...

@@ -1,0 +1,1 @@
+"""Bytes to frozen frames and back, without input or output: no sockets, clocks or logs in here."""

@@ -1,0 +1,414 @@
+"""The messages of the edge contract and their payload bytes (docs/protocols/edge.md, sections 3 to 8).
+
+Upwards a gateway sends `Birth`, `Batch` and `Event`, which are spooled and numbered, and `State`, which is neither.
+Downwards come `Acknowledgement` and `Command`. A message is identified by its payload bytes: its digest is their
+SHA-256, and the bytes under one (gateway, incarnation, seq) never change.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import IntEnum
+from typing import TypeAlias
+
+import cbor2
+
+from protocols.edge.cbor import Fields, load_one
+from protocols.edge.columns import Group, decode_group, encode_group
+from protocols.errors import RemoteProtocolError
+
+MAX_PAYLOAD = 256 * 1024  # bytes; a batch of 30 channels and 32 samples has about 4,000
+MAX_U64 = 2**64 - 1
+MAX_SEQ = 2**63 - 1  # PostgreSQL's int8 holds it
+MAX_TIME_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
+MAX_GROUPS = 4096
+MAX_RANGES = 4096
+
+Scalar: TypeAlias = int | float | str | bool | bytes | Decimal | None
+
+
+class MessageKind(IntEnum):
+    BATCH = 1
+    BIRTH = 2
+    EVENT = 4
+    STATE = 5
+    COMMAND = 6
+    ACKNOWLEDGEMENT = 7
+
+
+class ClockState(IntEnum):
+    UNSET = 0  # never set since boot: UTC is wrong by years
+    FREE_RUNNING = 1  # set once, not disciplined now
+    SYNCHRONISED = 2
+
+
+class AckStatus(IntEnum):
+    STORED = 1
+    QUARANTINED = 2
+    NEED_BIRTH = 3
+    FORK = 4
+    SLOW = 5
+
+
+class DropCause(IntEnum):
+    QUOTA = 1  # the spool was full and the oldest went
+    DISK = 2  # the disk refused the write
+    DAMAGED = 3  # the row did not read back as it was written
+
+
+@dataclass(frozen=True)
+class Clock:
+    """`bound_ms` is the largest error the gateway vouches for, None where it can vouch for none."""
+
+    state: ClockState
+    bound_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Who made a spooled message, in which life, when: `boottime_ms` is CLOCK_BOOTTIME at `Batch.t0` or `Event.t`."""
+
+    gateway: str
+    incarnation: int
+    seq: int
+    boot: bytes
+    boottime_ms: int
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class Birth:
+    origin: Origin
+    description: bytes  # birth.encode_description: kept as bytes, because its hash names it
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Readings. `birth` is the hash of the description the aliases belong to; `t0` is UTC in ms."""
+
+    origin: Origin
+    birth: bytes
+    t0: int
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened at `t` (UTC, ms); `kind` says what, `source` is a city code, `data` the particulars."""
+
+    origin: Origin
+    t: int
+    kind: str
+    source: str
+    severity: int
+    data: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Dropped:
+    first: int
+    last: int
+    cause: DropCause
+
+
+@dataclass(frozen=True)
+class DeviceHealth:
+    code: str
+    reachable: bool
+    since_ms: int
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class State:
+    """How a gateway is now. A newer (connection, number) replaces an older; a will is a State that is not online."""
+
+    gateway: str
+    incarnation: int
+    boot: bytes
+    connection: int
+    number: int
+    online: bool
+    t: int
+    clock: Clock
+    first_kept: int
+    next_seq: int
+    dropped: tuple[Dropped, ...] = ()
+    devices: tuple[DeviceHealth, ...] = ()
+    spool_bytes: int = 0
+    spool_quota: int = 0
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class AckRange:
+    """`digest` is acknowledgement_digest() of the messages `first` to `last`, as the server holds them.
+
+    A gateway frees a row only where the digest matches its own: a true acknowledgement of other bytes, from before a
+    restored disk image, frees nothing.
+    """
+
+    first: int
+    last: int
+    status: AckStatus
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class Acknowledgement:
+    gateway: str
+    incarnation: int
+    ranges: tuple[AckRange, ...]
+    retry_after_ms: int = 0
+
+
+@dataclass(frozen=True)
+class Command:
+    """Write `value` to a channel of a device, before `expires` (UTC, ms), at most once ever."""
+
+    gateway: str
+    incarnation: int
+    number: int
+    id: bytes
+    issued: int
+    expires: int
+    device: str
+    channel: str
+    value: Decimal
+    principal: str
+
+
+Message: TypeAlias = Birth | Batch | Event | State | Acknowledgement | Command
+Spooled: TypeAlias = Birth | Batch | Event
+
+
+def digest(payload: bytes) -> bytes:
+    return hashlib.sha256(payload).digest()
+
+
+def acknowledgement_digest(digests: Sequence[bytes]) -> bytes:
+    """Eight bytes over the digests of a run of messages, in order of seq."""
+    return hashlib.sha256(b"".join(digests)).digest()[:8]
+
+
+def encode(message: Message) -> bytes:
+    """The payload bytes. Keys rise within each map, so equal messages have equal bytes."""
+    match message:
+        case Birth():
+            fields = _origin(MessageKind.BIRTH, message.origin) | {10: message.description}
+        case Batch():
+            fields = _origin(MessageKind.BATCH, message.origin) | {
+                7: message.birth,
+                8: message.t0,
+                9: [encode_group(group) for group in message.groups],
+            }
+        case Event():
+            fields = _origin(MessageKind.EVENT, message.origin) | {
+                8: message.t,
+                11: message.kind,
+                12: message.source,
+                13: message.severity,
+                14: dict(message.data),
+            }
+        case State():
+            fields = _encode_state(message)
+        case Acknowledgement():
+            fields = {
+                0: int(MessageKind.ACKNOWLEDGEMENT),
+                1: message.gateway,
+                2: message.incarnation,
+                3: [[r.first, r.last, int(r.status), r.digest] for r in message.ranges],
+                4: message.retry_after_ms,
+            }
+        case Command():
+            fields = {
+                0: int(MessageKind.COMMAND),
+                1: message.gateway,
+                2: message.incarnation,
+                3: message.number,
+                4: message.id,
+                5: message.issued,
+                6: message.expires,
+                7: message.device,
+                8: message.channel,
+                9: message.value,
+                10: message.principal,
+            }
+    return cbor2.dumps(fields)
+
+
+def decode(payload: bytes) -> Message:
+    """The message in `payload`; RemoteProtocolError says which field is wrong. Unknown fields are ignored."""
+    if len(payload) > MAX_PAYLOAD:
+        raise RemoteProtocolError(f"a payload of {len(payload)} bytes; the longest allowed is {MAX_PAYLOAD}")
+    fields = Fields(load_one(payload), "message")
+    kind = fields.integer(0, 0, 255)
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        raise RemoteProtocolError(f"message kind {kind} is not known")
+    return decoder(fields)
+
+
+def _origin(kind: MessageKind, origin: Origin) -> dict[int, object]:
+    return {
+        0: int(kind),
+        1: origin.gateway,
+        2: origin.incarnation,
+        3: origin.seq,
+        4: origin.boot,
+        5: origin.boottime_ms,
+        6: _encode_clock(origin.clock),
+    }
+
+
+def _encode_clock(clock: Clock) -> list[int | None]:
+    return [int(clock.state), clock.bound_ms]
+
+
+def _encode_state(state: State) -> dict[int, object]:
+    return {
+        0: int(MessageKind.STATE),
+        1: state.gateway,
+        2: state.incarnation,
+        3: state.connection,
+        4: state.boot,
+        5: state.number,
+        6: _encode_clock(state.clock),
+        7: state.online,
+        8: state.t,
+        9: state.first_kept,
+        10: state.next_seq,
+        11: [[d.first, d.last, int(d.cause)] for d in state.dropped],
+        12: [[d.code, d.reachable, d.since_ms, d.detail] for d in state.devices],
+        13: state.spool_bytes,
+        14: state.spool_quota,
+        15: state.version,
+    }
+
+
+def _decode_origin(fields: Fields) -> Origin:
+    return Origin(
+        gateway=fields.text(1, 64),
+        incarnation=fields.integer(2, 1, MAX_U64),
+        seq=fields.integer(3, 1, MAX_SEQ),
+        boot=fields.octets(4, 16),
+        boottime_ms=fields.integer(5, 0, MAX_SEQ),
+        clock=_decode_clock(fields.raw(6)),
+    )
+
+
+def _decode_clock(item: object) -> Clock:
+    match item:
+        case [int(state), None | int() as bound] if state in list(ClockState) and (bound is None or bound >= 0):
+            return Clock(ClockState(state), bound)
+    raise RemoteProtocolError("a clock is [state, bound in ms or null]")
+
+
+def _decode_birth(fields: Fields) -> Birth:
+    return Birth(_decode_origin(fields), fields.octets(10))
+
+
+def _decode_batch(fields: Fields) -> Batch:
+    return Batch(
+        origin=_decode_origin(fields),
+        birth=fields.octets(7, 32),
+        t0=fields.integer(8, 0, MAX_TIME_MS),
+        groups=tuple(decode_group(item) for item in fields.array(9, MAX_GROUPS)),
+    )
+
+
+def _decode_event(fields: Fields) -> Event:
+    data: dict[str, Scalar] = {}
+    for name, value in fields.mapping(14).items():
+        if not isinstance(name, str) or not isinstance(value, int | float | str | bytes | Decimal | None):
+            raise RemoteProtocolError("an event's data maps texts to single values")
+        data[name] = value
+    return Event(
+        origin=_decode_origin(fields),
+        t=fields.integer(8, 0, MAX_TIME_MS),
+        kind=fields.text(11, 64),
+        source=fields.text(12, 64),
+        severity=fields.integer(13, 0, 4),
+        data=data,
+    )
+
+
+def _decode_state(fields: Fields) -> State:
+    dropped = []
+    for item in fields.array(11, MAX_RANGES):
+        match item:
+            case [int(first), int(last), int(cause)] if 1 <= first <= last <= MAX_SEQ and cause in list(DropCause):
+                dropped.append(Dropped(first, last, DropCause(cause)))
+            case _:
+                raise RemoteProtocolError("a dropped range is [first, last, cause]")
+    devices = []
+    for item in fields.array(12, MAX_RANGES):
+        match item:
+            case [str(code), bool(reachable), int(since), str(detail)] if len(code) <= 64 and len(detail) <= 200:
+                devices.append(DeviceHealth(code, reachable, since, detail))
+            case _:
+                raise RemoteProtocolError("a device's health is [code, reachable, since, detail]")
+    return State(
+        gateway=fields.text(1, 64),
+        incarnation=fields.integer(2, 1, MAX_U64),
+        boot=fields.octets(4, 16),
+        connection=fields.integer(3, 0, MAX_SEQ),
+        number=fields.integer(5, 0, MAX_SEQ),
+        online=fields.boolean(7),
+        t=fields.integer(8, 0, MAX_TIME_MS),
+        clock=_decode_clock(fields.raw(6)),
+        first_kept=fields.integer(9, 1, MAX_SEQ),
+        next_seq=fields.integer(10, 1, MAX_SEQ),
+        dropped=tuple(dropped),
+        devices=tuple(devices),
+        spool_bytes=fields.integer(13, 0, MAX_SEQ),
+        spool_quota=fields.integer(14, 0, MAX_SEQ),
+        version=fields.text(15, 64),
+    )
+
+
+def _decode_acknowledgement(fields: Fields) -> Acknowledgement:
+    ranges = []
+    for item in fields.array(3, MAX_RANGES):
+        match item:
+            case [int(first), int(last), int(status), bytes(value)] if (
+                1 <= first <= last <= MAX_SEQ and status in list(AckStatus) and len(value) == 8
+            ):
+                ranges.append(AckRange(first, last, AckStatus(status), value))
+            case _:
+                raise RemoteProtocolError("an acknowledged range is [first, last, status, digest]")
+    return Acknowledgement(
+        gateway=fields.text(1, 64),
+        incarnation=fields.integer(2, 1, MAX_U64),
+        ranges=tuple(ranges),
+        retry_after_ms=fields.integer(4, 0, 3_600_000),
+    )
+
+
+def _decode_command(fields: Fields) -> Command:
+    value = fields.raw(9)
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not Decimal(value).is_finite():
+        raise RemoteProtocolError("a command's value is an integer or a decimal fraction (tag 4)")
+    return Command(
+        gateway=fields.text(1, 64),
+        incarnation=fields.integer(2, 1, MAX_U64),
+        number=fields.integer(3, 1, MAX_SEQ),
+        id=fields.octets(4, 16),
+        issued=fields.integer(5, 0, MAX_TIME_MS),
+        expires=fields.integer(6, 0, MAX_TIME_MS),
+        device=fields.text(7, 64),
+        channel=fields.text(8, 64),
+        value=Decimal(value),
+        principal=fields.text(10, 200),
+    )
+
+
+_DECODERS: dict[int, Callable[[Fields], Message]] = {
+    MessageKind.BATCH: _decode_batch,
+    MessageKind.BIRTH: _decode_birth,
+    MessageKind.EVENT: _decode_event,
+    MessageKind.STATE: _decode_state,
+    MessageKind.ACKNOWLEDGEMENT: _decode_acknowledgement,
+    MessageKind.COMMAND: _decode_command,
+}

@@ -23,6 +23,10 @@ class Unreachable(DeviceError):
     """No answer, or no connection: the others on the line may be fine."""
 
 
+class LineDown(Unreachable):
+    """The line itself is gone or never opened: nothing on it can be reached until its owner opens it again."""
+
+
 class Refused(DeviceError):
     """The device answered that it will not. `code` is the protocol's own reason."""
 
@@ -31,8 +35,19 @@ class Refused(DeviceError):
         self.code = code
 
 
+class NotSent(Refused):
+    """We refuse in the device's place and nothing went out: the channel is read-only, or the value does not fit it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, 0)
+
+
 class Nonsense(DeviceError):
     """The device answered with what its protocol does not allow; nothing of it was used."""
+
+
+class ModelError(ValueError):
+    """A model's description cannot be used; says file, key and what would be valid."""
 
 
 @dataclass(frozen=True)

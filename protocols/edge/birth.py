@@ -4,13 +4,14 @@ It is named by the SHA-256 of its bytes, so two births of the same channels have
 """
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
 import cbor2
 
-from protocols.edge.cbor import Fields, load_one
+from protocols.edge.cbor import Fields, is_text, is_whole, load_one
 from protocols.edge.columns import MAX_SCALE, VALUE_TAGS
 from protocols.errors import RemoteProtocolError
 
@@ -126,7 +127,7 @@ def _decode_device(item: object) -> DeviceDescription:
     cell = None
     if fields.has(5):
         match fields.raw(5):
-            case [int(level), int(code)] if 0 <= level <= 32 and 0 <= code < 2**64:
+            case [level, code] if is_whole(level, 0, 32) and is_whole(code, 0, 2**64 - 1):
                 cell = (level, code)
             case _:
                 raise RemoteProtocolError("device: field 5 is not [level, cell]")
@@ -148,10 +149,10 @@ def _decode_channel(item: object) -> ChannelDescription:
     limits = None
     if fields.has(11):
         match fields.raw(11):
-            case [int() | float() as low, int() | float() as high] if low <= high:
+            case [int() | float() as low, int() | float() as high] if math.isfinite(low) and low <= high < math.inf:
                 limits = (float(low), float(high))
             case _:
-                raise RemoteProtocolError("channel: field 11 is not [lowest, highest]")
+                raise RemoteProtocolError("channel: field 11 is not [lowest, highest], both finite")
     states = fields.mapping(13) if fields.has(13) else {}
     return ChannelDescription(
         alias=fields.integer(1, 0, 0xFFFF),
@@ -181,7 +182,7 @@ def _decode_words(item: object) -> dict[str, str]:
         raise RemoteProtocolError("channel: words are a map from language to text")
     words = {}
     for language, text in item.items():
-        if not (isinstance(language, str) and isinstance(text, str) and len(language) <= 16 and len(text) <= 200):
+        if not (is_text(language, 16) and is_text(text, 200)):
             raise RemoteProtocolError("channel: words are short texts by language")
         words[language] = text
     return words

@@ -53,15 +53,13 @@ def _mac(key: bytes, protected: bytes, aad: bytes, payload: bytes) -> bytes:
 
 
 def _parts(message: bytes) -> tuple[bytes, bytes, bytes]:
-    item = load_one(message)
-    if isinstance(item, cbor2.CBORTag):
-        if item.tag != _MAC0_TAG:
-            raise RemoteProtocolError(f"CBOR tag {item.tag}: expected COSE_Mac0 (17)")
-        item = item.value
-    match item:
-        case [bytes(protected), Mapping(), bytes(payload), bytes(tag)]:
-            return protected, payload, tag
-    raise RemoteProtocolError("not a COSE_Mac0 structure")
+    match load_one(message):
+        case cbor2.CBORTag(tag=17, value=[bytes(protected), {**unprotected}, bytes(payload), bytes(tag)]):
+            # What no MAC covers is not let in: a broker could write there.
+            if not unprotected:
+                return protected, payload, tag
+            raise RemoteProtocolError("a COSE_Mac0 with unprotected headers")
+    raise RemoteProtocolError("not a tagged COSE_Mac0 structure")
 
 
 def _header(protected: bytes) -> Mapping[object, object]:

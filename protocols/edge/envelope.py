@@ -72,13 +72,18 @@ def seal(address: Address, payload: bytes, key: bytes) -> bytes:
 
 def open_sealed(address: Address, sealed: bytes, keys: dict[bytes, bytes]) -> Opened:
     """The message in `sealed` if its MAC, kind and gateway fit the topic it came on; else RemoteProtocolError."""
-    if len(sealed) > MAX_SEALED:
-        raise RemoteProtocolError(f"a message of {len(sealed)} bytes; the longest allowed is {MAX_SEALED}")
-    payload = cose.open_sealed(sealed, keys, _binding(address))
+    payload = unseal(address, sealed, keys)
     message = decode(payload)
     if address_of(message) != address:
         raise RemoteProtocolError(f"a message for {address_of(message).topic} came on {address.topic}")
     return Opened(message, payload)
+
+
+def unseal(address: Address, sealed: bytes, keys: dict[bytes, bytes]) -> bytes:
+    """The authentic payload, not yet decoded; RemoteProtocolError where the MAC does not fit the topic."""
+    if len(sealed) > MAX_SEALED:
+        raise RemoteProtocolError(f"a message of {len(sealed)} bytes; the longest allowed is {MAX_SEALED}")
+    return cose.open_sealed(sealed, keys, _binding(address))
 
 
 def _binding(address: Address) -> bytes:

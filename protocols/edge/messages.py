@@ -6,6 +6,7 @@ SHA-256, and the bytes under one (gateway, incarnation, seq) never change.
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -14,9 +15,9 @@ from typing import TypeAlias
 
 import cbor2
 
-from protocols.edge.cbor import Fields, load_one
+from protocols.edge.cbor import MAX_EXPONENT, Fields, is_text, is_whole, load_one
 from protocols.edge.columns import Group, decode_group, encode_group
-from protocols.errors import RemoteProtocolError
+from protocols.errors import LocalProtocolError, RemoteProtocolError
 
 MAX_PAYLOAD = 256 * 1024  # bytes; a batch of 30 channels and 32 samples has about 4,000
 MAX_U64 = 2**64 - 1
@@ -193,7 +194,10 @@ def acknowledgement_digest(digests: Sequence[bytes]) -> bytes:
 
 
 def encode(message: Message) -> bytes:
-    """The payload bytes. Keys rise within each map, so equal messages have equal bytes."""
+    """The payload bytes. Keys rise within each map, so equal messages have equal bytes.
+
+    LocalProtocolError for groups and numbers that the contract does not allow.
+    """
     match message:
         case Birth():
             fields = _origin(MessageKind.BIRTH, message.origin) | {10: message.description}
@@ -209,7 +213,7 @@ def encode(message: Message) -> bytes:
                 11: message.kind,
                 12: message.source,
                 13: message.severity,
-                14: dict(message.data),
+                14: {name: _sendable(value) for name, value in message.data.items()},
             }
         case State():
             fields = _encode_state(message)
@@ -232,7 +236,7 @@ def encode(message: Message) -> bytes:
                 6: message.expires,
                 7: message.device,
                 8: message.channel,
-                9: message.value,
+                9: _sendable(message.value),
                 10: message.principal,
             }
     return cbor2.dumps(fields)
@@ -260,6 +264,16 @@ def _origin(kind: MessageKind, origin: Origin) -> dict[int, object]:
         5: origin.boottime_ms,
         6: _encode_clock(origin.clock),
     }
+
+
+def _sendable(value: Scalar) -> Scalar:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise LocalProtocolError(f"{value} is not finite")
+    if isinstance(value, Decimal):
+        exponent = value.as_tuple().exponent
+        if not is_whole(exponent, -MAX_EXPONENT, MAX_EXPONENT) or abs(value.scaleb(-exponent)) > MAX_U64:
+            raise LocalProtocolError(f"{value} is no decimal fraction of 64 bits and an exponent to {MAX_EXPONENT}")
+    return value
 
 
 def _encode_clock(clock: Clock) -> list[int | None]:
@@ -300,7 +314,7 @@ def _decode_origin(fields: Fields) -> Origin:
 
 def _decode_clock(item: object) -> Clock:
     match item:
-        case [int(state), None | int() as bound] if state in list(ClockState) and (bound is None or bound >= 0):
+        case [state, bound] if is_whole(state, 0, max(ClockState)) and (bound is None or is_whole(bound, 0, MAX_SEQ)):
             return Clock(ClockState(state), bound)
     raise RemoteProtocolError("a clock is [state, bound in ms or null]")
 
@@ -321,8 +335,12 @@ def _decode_batch(fields: Fields) -> Batch:
 def _decode_event(fields: Fields) -> Event:
     data: dict[str, Scalar] = {}
     for name, value in fields.mapping(14).items():
-        if not isinstance(name, str) or not isinstance(value, int | float | str | bytes | Decimal | None):
+        if not is_text(name, 64) or not isinstance(value, int | float | str | bytes | Decimal | None):
             raise RemoteProtocolError("an event's data maps texts to single values")
+        if isinstance(value, str) and not is_text(value, MAX_PAYLOAD):
+            raise RemoteProtocolError("an event's data has a text with NUL")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RemoteProtocolError("an event's data has a number that is not finite")
         data[name] = value
     return Event(
         origin=_decode_origin(fields),
@@ -338,14 +356,18 @@ def _decode_state(fields: Fields) -> State:
     dropped = []
     for item in fields.array(11, MAX_RANGES):
         match item:
-            case [int(first), int(last), int(cause)] if 1 <= first <= last <= MAX_SEQ and cause in list(DropCause):
+            case [first, last, cause] if (
+                is_whole(first, 1, MAX_SEQ) and is_whole(last, first, MAX_SEQ) and is_whole(cause, 1, max(DropCause))
+            ):
                 dropped.append(Dropped(first, last, DropCause(cause)))
             case _:
                 raise RemoteProtocolError("a dropped range is [first, last, cause]")
     devices = []
     for item in fields.array(12, MAX_RANGES):
         match item:
-            case [str(code), bool(reachable), int(since), str(detail)] if len(code) <= 64 and len(detail) <= 200:
+            case [code, bool(reachable), since, detail] if (
+                is_text(code, 64) and is_whole(since, 0, MAX_TIME_MS) and is_text(detail, 200)
+            ):
                 devices.append(DeviceHealth(code, reachable, since, detail))
             case _:
                 raise RemoteProtocolError("a device's health is [code, reachable, since, detail]")
@@ -372,8 +394,11 @@ def _decode_acknowledgement(fields: Fields) -> Acknowledgement:
     ranges = []
     for item in fields.array(3, MAX_RANGES):
         match item:
-            case [int(first), int(last), int(status), bytes(value)] if (
-                1 <= first <= last <= MAX_SEQ and status in list(AckStatus) and len(value) == 8
+            case [first, last, status, bytes(value)] if (
+                is_whole(first, 1, MAX_SEQ)
+                and is_whole(last, first, MAX_SEQ)
+                and is_whole(status, 1, max(AckStatus))
+                and len(value) == 8
             ):
                 ranges.append(AckRange(first, last, AckStatus(status), value))
             case _:
@@ -388,7 +413,7 @@ def _decode_acknowledgement(fields: Fields) -> Acknowledgement:
 
 def _decode_command(fields: Fields) -> Command:
     value = fields.raw(9)
-    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not Decimal(value).is_finite():
+    if type(value) is not int and not isinstance(value, Decimal):
         raise RemoteProtocolError("a command's value is an integer or a decimal fraction (tag 4)")
     return Command(
         gateway=fields.text(1, 64),

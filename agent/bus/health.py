@@ -1,0 +1,109 @@
+"""Which devices of a bus answer, and when to try those that do not. Pure: `now` is CLOCK_BOOTTIME in ms.
+
+A dead slave costs a whole timeout whenever it is asked. It is asked while it may only have missed a few; then it is
+left out and probed, first often, later every MAX_BACKOFF_MS; and probes never take more than PROBE_SHARE of the time
+of a line that is busy with the living.
+"""
+
+from typing import NamedTuple
+
+FAILURES = 3  # this many in a row, and
+FAILING_MS = 2000  # for this long: both, so that neither one bad moment nor one slow device decides
+MIN_BACKOFF_MS = 500
+MAX_BACKOFF_MS = 10_000
+PROBE_SHARE = 0.05
+
+
+def backoff_ms(attempt: int) -> int:
+    """How long to wait after the `attempt`-th failure in a row, from 1: 0.5 s, doubled each time, 10 s at most."""
+    return min(MIN_BACKOFF_MS << min(attempt - 1, 16), MAX_BACKOFF_MS)
+
+
+class Change(NamedTuple):
+    """A device stopped or began to answer; `since` is the last answer, or the beginning of the silence."""
+
+    device: int
+    reachable: bool
+    since: int
+    detail: str
+
+
+class DeviceState:
+    """`reachable` until proven dead: a device that has never answered yet is asked as if it would."""
+
+    __slots__ = ("detail", "failing_since", "failures", "last_answer", "probe_at", "probes", "reachable", "since")
+
+    def __init__(self, now: int) -> None:
+        self.reachable = True
+        self.since = now
+        self.last_answer: int | None = None
+        self.failures = 0
+        self.failing_since = now
+        self.probes = 0
+        self.probe_at = now
+        self.detail = ""
+
+
+class Health:
+    def __init__(self, devices: int, now: int) -> None:
+        self.devices = tuple(DeviceState(now) for _ in range(devices))
+        self._budget_free_at = now
+
+    def answered(self, device: int, now: int) -> Change | None:
+        """Device answered at `now`, be it with a refusal. A Change if it was away."""
+        state = self.devices[device]
+        state.last_answer = now
+        state.failures = 0
+        if state.reachable:
+            return None
+        change = Change(device, True, state.failing_since, state.detail)
+        state.reachable, state.since, state.detail = True, now, ""
+        return change
+
+    def failed(self, device: int, now: int, detail: str) -> Change | None:
+        """Device did not answer, or not in a way that can be used. A Change if that makes it unreachable."""
+        state = self.devices[device]
+        if state.failures == 0:
+            state.failing_since = now
+        state.failures += 1
+        state.detail = detail
+        if not state.reachable:
+            state.probes += 1
+            state.probe_at = now + backoff_ms(state.probes)
+            return None
+        if state.failures < FAILURES or now - state.failing_since < FAILING_MS:
+            return None
+        state.reachable, state.since = False, now
+        state.probes = 1
+        state.probe_at = now + backoff_ms(1)
+        return Change(device, False, state.failing_since, detail)
+
+    def probed(self, started: int, now: int) -> None:
+        """A probe that failed took the line from `started` to `now`; the budget rests for the living's share of it."""
+        self._budget_free_at = now + round((now - started) * (1 / PROBE_SHARE - 1))
+
+    def next_probe(self, now: int, idle_until: int | None, cost_ms: int) -> int | None:
+        """The device to probe now, or None.
+
+        The one due longest, if a probe that fails, taking `cost_ms`, is over before the line is wanted at `idle_until`
+        (None: never), or the budget has rested.
+        """
+        dead = [(state.probe_at, device) for device, state in enumerate(self.devices) if not state.reachable]
+        if not dead or min(dead)[0] > now:
+            return None
+        fits = idle_until is None or not self.any_reachable or now + cost_ms <= idle_until
+        return min(dead)[1] if fits or now >= self._budget_free_at else None
+
+    @property
+    def any_reachable(self) -> bool:
+        return any(state.reachable for state in self.devices)
+
+    def line_returned(self, now: int) -> None:
+        """The line was opened (again): whoever was dead is tried at once, with a fresh back-off."""
+        for state in self.devices:
+            state.probes, state.probe_at = 0, now
+        self._budget_free_at = now
+
+    def next_probe_at(self) -> int | None:
+        """When the next probe is due by its back-off alone."""
+        return min((state.probe_at for state in self.devices if not state.reachable), default=None)

@@ -1,0 +1,383 @@
+"""The one task that uses a line: opens it, reads what is due, writes what is asked, and answers for every tick.
+
+What a device does not answer becomes a Bad quality at the tick, a count and a line in the log; it never ends the task.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import NamedTuple, Protocol
+
+from agent.bus import planner
+from agent.bus.counters import BusCounters, DeviceCounters, Utilisation
+from agent.bus.health import MAX_BACKOFF_MS, Change, Health, backoff_ms
+from agent.bus.planner import Request
+from agent.bus.quiet import RateLimit
+from agent.bus.schedule import Due, Schedule
+from agent.clock import boottime_ms
+from drivers.base import DeviceError, Line, LineDown, Model, Nonsense, NotSent, Reading, Refused, Unreachable
+from protocols.quality import Quality
+
+log = logging.getLogger(__name__)
+
+ILLEGAL_ADDRESS = 2  # MODBUS Application Protocol 1.1b3, 7; drivers of other families give the same code
+CAUSES = ("timeout", "nonsense", "refused", "overrun", "line down")
+OPEN_TIMEOUT_S = 10.0
+REOPEN_MS = 30_000
+LONGEST_SLEEP_MS = 60_000
+
+
+@dataclass(frozen=True)
+class Device:
+    """`index` is the device's place in the pipeline and in the birth."""
+
+    index: int
+    code: str
+    name: str
+    unit: int
+    period_ms: int
+    model: Model
+
+
+class Sink(Protocol):
+    """Where readings go: agent.pipeline."""
+
+    def add(self, device: int, tick: int, readings: Sequence[Reading]) -> None: ...
+
+    def missed(self, device: int, tick: int, quality: int) -> None: ...
+
+
+class _Job(NamedTuple):
+    """What someone waits for; a `value` is written before the channel is read."""
+
+    device: int
+    channel: int
+    value: Decimal | None
+    done: asyncio.Future[Reading]
+
+
+class Bus:
+    """`on_change` is told of every device that stops or begins to answer; Change.device is its `Device.index`."""
+
+    def __init__(
+        self,
+        name: str,
+        line: Line,
+        devices: Sequence[Device],
+        timeout_s: float,
+        sink: Sink,
+        on_change: Callable[[Change], None],
+    ) -> None:
+        now = boottime_ms()
+        self.name = name
+        self.devices = tuple(devices)
+        self.is_open = False
+        self.fault = ""  # why the line is not open
+        self.counters = BusCounters(devices=tuple(DeviceCounters() for _ in devices))
+        self.utilisation = Utilisation(now)
+        self.health = Health(len(devices), now)
+        self._line = line
+        self._timeout_s = timeout_s
+        self._sink = sink
+        self._on_change = on_change
+        self._plans = [self._full_plan(device) for device in range(len(devices))]
+        self._absent: list[frozenset[int]] = [frozenset() for _ in devices]  # channels the device has no address for
+        self._schedule = Schedule([device.period_ms for device in devices], now)
+        self._jobs: deque[_Job] = deque()
+        self._wake = asyncio.Event()
+        self._quiet = RateLimit()
+        self._opened_at = now
+
+    async def run(self) -> None:
+        """Never returns; cancelled to end. The line is closed however it ends."""
+        attempt = 0
+        while True:
+            try:
+                await self._open()
+                await self._serve()
+            except LineDown as error:
+                held = self.is_open and boottime_ms() - self._opened_at > MAX_BACKOFF_MS
+                attempt = 1 if held else attempt + 1
+                self._line_failed(str(error), attempt)
+            finally:
+                self.is_open = False
+                await self._line.close()
+            await self._sit_out(boottime_ms() + backoff_ms(attempt))
+
+    async def write(self, device: int, channel: int, value: Decimal) -> Reading:
+        """Writes, reads back and returns what was read, ahead of all polling. `device` counts on this bus.
+
+        Raises NotSent where nothing went out; after any other DeviceError the write may have happened.
+        """
+        return await self._ask(device, channel, value)
+
+    async def read_back(self, device: int, channel: int) -> Reading:
+        """One channel, read now and ahead of all polling. Raises DeviceError."""
+        return await self._ask(device, channel, None)
+
+    async def _ask(self, device: int, channel: int, value: Decimal | None) -> Reading:
+        job = _Job(device, channel, value, asyncio.get_running_loop().create_future())
+        self._jobs.append(job)
+        self._wake.set()
+        return await job.done
+
+    async def _open(self) -> None:
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                await self._line.open()
+        except LineDown:
+            raise
+        except Unreachable as error:
+            raise LineDown(str(error)) from None
+        except TimeoutError:
+            raise LineDown(f"did not open within {OPEN_TIMEOUT_S:g} s") from None
+        self._opened_at = boottime_ms()
+        self.is_open, self.fault = True, ""
+        self.counters.opened += 1
+        self.health.line_returned(self._opened_at)
+        if self._quiet.admit("open", self._opened_at) is not None:
+            log.info("bus %s: open", self.name)
+
+    def _line_failed(self, cause: str, attempt: int) -> None:
+        self.fault = cause
+        now = boottime_ms()
+        if (kept := self._quiet.admit("line", now)) is not None:
+            pause = backoff_ms(attempt) / 1000
+            log.warning("bus %s: %s; opened again in %.1f s%s", self.name, cause, pause, _more(kept))
+
+    async def _serve(self) -> None:
+        """Reads and writes until the line is down (LineDown)."""
+        timeout_ms = round(self._timeout_s * 1000)
+        while True:
+            while self._jobs:
+                await self._execute(self._jobs.popleft())
+            now = boottime_ms()
+            probe = self.health.next_probe(now, self._schedule.next_at(), timeout_ms)
+            if probe is not None:
+                await self._probe(probe)
+            elif (due := self._schedule.pop(now)) is not None:
+                await self._poll(due)
+            else:
+                await self._sleep_until(_earliest(self._schedule.next_at(), self.health.next_probe_at(), now))
+
+    async def _sit_out(self, until: int) -> None:
+        """Answers for ticks and jobs while the line is not open."""
+        while (now := boottime_ms()) < until:
+            while self._jobs:
+                _fail(self._jobs.popleft(), NotSent(f"bus {self.name} is not open: {self.fault}"))
+            if (due := self._schedule.pop(now)) is not None:
+                counters = self.counters.devices[due.device]
+                counters.missed += due.missed
+                counters.errors["line down"] += 1
+                self._sink.missed(self.devices[due.device].index, due.tick, Quality.BAD_NOT_CONNECTED)
+                self._report(self.health.failed(due.device, now, self.fault))
+            else:
+                await self._sleep_until(_earliest(self._schedule.next_at(), until, now))
+
+    async def _sleep_until(self, moment: int) -> None:
+        self._wake.clear()
+        timer = asyncio.get_running_loop().call_later(max(moment - boottime_ms(), 0) / 1000, self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            timer.cancel()
+
+    async def _poll(self, due: Due) -> None:
+        device, counters = self.devices[due.device], self.counters.devices[due.device]
+        if due.missed:
+            counters.missed += due.missed
+            self._complain(due.device, "overrun", f"{due.missed} ticks passed unread: too much to read in their time")
+        if not self.health.devices[due.device].reachable:
+            self._sink.missed(device.index, due.tick, Quality.BAD_NO_COMMUNICATION)
+            return
+        counters.polls += 1
+        outcome = await self._read_all(due.device)
+        if outcome.answered:
+            readings = outcome.readings
+            counters.values += len(readings) - [reading.value for reading in readings].count(None)
+            counters.last_tick = due.tick
+            self._sink.add(device.index, due.tick, outcome.readings)
+        else:
+            self._sink.missed(device.index, due.tick, outcome.quality)
+        self._judge(due.device, outcome)
+
+    async def _read_all(self, device: int) -> "_Outcome":
+        """Asks for all spans of a device; the first silence ends it, since the next would only cost another timeout."""
+        outcome = _Outcome()
+        todo = deque(self._plans[device])
+        while todo:
+            request = todo.popleft()
+            try:
+                outcome.readings += await self._read(device, request)
+                outcome.answered = True
+            except Refused as error:
+                outcome.answered = True
+                smaller = self._learn(device, request) if error.code == ILLEGAL_ADDRESS else ()
+                todo.extendleft(reversed(smaller))
+                if not smaller:
+                    self._complain(device, "refused", f"{_spell(request)}: {error}")
+                    absent = error.code == ILLEGAL_ADDRESS
+                    quality = Quality.BAD_CONFIGURATION_ERROR if absent else Quality.BAD_DEVICE_FAILURE
+                    if not request.channels <= self._absent[device]:  # else it is answered for below
+                        outcome.readings += _bad(request, quality)
+            except Nonsense as error:
+                outcome.fail(request, error, Quality.BAD_COMMUNICATION_ERROR)
+                self._complain(device, "nonsense", f"{_spell(request)}: {error}")
+            except DeviceError as error:
+                down = isinstance(error, LineDown)
+                quality = Quality.BAD_NOT_CONNECTED if down else Quality.BAD_TIMEOUT
+                for lost in (request, *todo):
+                    outcome.fail(lost, error, quality)
+                self._complain(device, "line down" if down else "timeout", f"{_spell(request)}: {error}")
+                break
+        outcome.readings += [Reading(c, None, Quality.BAD_CONFIGURATION_ERROR) for c in self._absent[device]]
+        return outcome
+
+    async def _read(self, device: int, request: Request) -> list[Reading]:
+        """The readings of the request's own points. Raises DeviceError."""
+        one, started = self.devices[device], boottime_ms()
+        self.counters.requests += 1
+        try:
+            raw = await self._line.read(one.unit, request.span, self._timeout_s)
+        finally:
+            self.utilisation.add(started, boottime_ms())
+        readings = one.model.decode(request.span, raw)
+        if len(readings) == len(request.points):
+            return readings
+        channels = request.channels
+        return [reading for reading in readings if reading.channel in channels]
+
+    def _learn(self, device: int, request: Request) -> tuple[Request, ...]:
+        """The smaller requests that replace one the device has not all addresses of; they stay for this run.
+
+        What cannot be made smaller is asked no more, but for the last request of all: a device is never given up.
+        """
+        smaller = planner.split(request)
+        plan = self._plans[device]
+        if smaller or len(plan) > 1:
+            at = plan.index(request)
+            self._plans[device] = (*plan[:at], *smaller, *plan[at + 1 :])
+            if not smaller:
+                self._absent[device] |= request.channels
+        return smaller
+
+    def _judge(self, device: int, outcome: "_Outcome") -> None:
+        now = boottime_ms()
+        if outcome.answered:
+            change = self.health.answered(device, now)
+        else:
+            change = self.health.failed(device, now, str(outcome.error))
+        self._report(change)
+        if isinstance(outcome.error, LineDown):
+            raise outcome.error
+        if not self.health.any_reachable and now - self._opened_at > REOPEN_MS:
+            # A half-open connection or a wedged adapter gives no error: it only never answers again.
+            raise LineDown("nothing on it answers; opening it again")
+
+    async def _probe(self, device: int) -> None:
+        """Asks a dead device for one span. Its values are not used: its tick has been answered for already."""
+        started = boottime_ms()
+        outcome = _Outcome()
+        try:
+            await self._read(device, self._plans[device][0])
+            outcome.answered = True
+        except Refused:
+            outcome.answered = True
+        except DeviceError as error:
+            outcome.error = error
+            self.health.probed(started, boottime_ms())
+        if outcome.answered:  # it may be another device now: what the old one lacked is asked for again
+            self._plans[device], self._absent[device] = self._full_plan(device), frozenset()
+        self._judge(device, outcome)
+
+    async def _execute(self, job: _Job) -> None:
+        if job.done.cancelled():
+            return
+        device, started = self.devices[job.device], boottime_ms()
+        try:
+            if job.value is None:
+                points = [point for point in device.model.points if point.channel == job.channel]
+                (request,) = planner.plan(points, device.model.limits)
+                (reading,) = await self._read(job.device, request)
+            else:
+                self.counters.writes += 1
+                reading = await self._line.write(device.unit, device.model, job.channel, job.value, self._timeout_s)
+        except DeviceError as error:
+            _fail(job, error)
+            if isinstance(error, LineDown):
+                raise
+        except Exception as error:
+            _fail(job, error)
+            raise
+        else:
+            if not job.done.done():
+                job.done.set_result(reading)
+        finally:
+            if job.value is not None:
+                self.utilisation.add(started, boottime_ms())
+
+    def _full_plan(self, device: int) -> tuple[Request, ...]:
+        model = self.devices[device].model
+        return planner.plan(model.points, model.limits)
+
+    def _report(self, change: Change | None) -> None:
+        if change is None:
+            return
+        device = self.devices[change.device]
+        if change.reachable:
+            for cause in CAUSES:
+                self._quiet.forget((change.device, cause))
+            log.info("bus %s: %s (%s, unit %d) answers again", self.name, device.name, device.code, device.unit)
+        else:
+            log.warning(
+                "bus %s: %s (%s, unit %d) is unreachable: %s",
+                *(self.name, device.name, device.code, device.unit, change.detail),
+            )
+        self._on_change(change._replace(device=device.index))
+
+    def _complain(self, device: int, cause: str, detail: str) -> None:
+        """Counts a fault and logs it, at most once a minute for each device and cause."""
+        one = self.devices[device]
+        self.counters.devices[device].errors[cause] += 1
+        kept = self._quiet.admit((device, cause), boottime_ms())
+        if kept is not None:
+            log.warning("bus %s: %s (%s, unit %d): %s%s", self.name, one.name, one.code, one.unit, detail, _more(kept))
+
+
+@dataclass
+class _Outcome:
+    """What asking one device gave: `quality` and `error` say why, where it gave less than all."""
+
+    readings: list[Reading] = field(default_factory=list)
+    answered: bool = False
+    quality: Quality = Quality.GOOD
+    error: DeviceError | None = None
+
+    def fail(self, request: Request, error: DeviceError, quality: Quality) -> None:
+        self.readings += _bad(request, quality)
+        self.error, self.quality = error, quality
+
+
+def _bad(request: Request, quality: Quality) -> list[Reading]:
+    return [Reading(point.channel, None, quality) for point in request.points]
+
+
+def _spell(request: Request) -> str:
+    span = request.span
+    return f"{span.space} {span.address} to {span.address + span.length - 1}"
+
+
+def _more(kept: int) -> str:
+    return f" ({kept} more like this since the last line)" if kept else ""
+
+
+def _fail(job: _Job, error: Exception) -> None:
+    if not job.done.done():
+        job.done.set_exception(error)
+
+
+def _earliest(schedule: int | None, other: int | None, now: int) -> int:
+    return min(moment for moment in (schedule, other, now + LONGEST_SLEEP_MS) if moment is not None)

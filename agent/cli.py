@@ -1,0 +1,109 @@
+"""The gateway's command line. Exit status: 0 well, 1 failed, 2 the configuration is wrong."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent import config
+
+# Nothing else is imported up here: `status` starts in a tenth of the time without numpy.
+
+OK, FAILED, WRONG = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    # One small matrix at a time: with threads of its own BLAS takes 7 ms where 43 us suffice, and memory for each.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.version:
+        from agent.version import version
+
+        print(f"hutong-agent {version()}")
+        return OK
+    if options.action is None:
+        parser.print_help(sys.stderr)
+        return WRONG
+    try:
+        return int(options.action(options))
+    except config.ConfigError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        print(f"hutong-agent: {_count(len(error.problems))} in the configuration", file=sys.stderr)
+        return WRONG
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "hutong-agent", description="The gateway: reads devices, filters, keeps and sends."
+    )
+    parser.add_argument("--version", action="store_true", help="print the version")
+    parser.set_defaults(action=None)
+    commands = parser.add_subparsers(title="commands")
+    for name, action, words in (
+        ("run", _run, "read the devices until stopped"),
+        ("check", _check, "check the configuration, its models and its secrets"),
+        ("status", _status, "show what a running gateway does"),
+    ):
+        command = commands.add_parser(name, help=words, description=words)
+        command.add_argument("config", type=Path, metavar="CONFIG", help="the gateway's TOML file")
+        command.set_defaults(action=action)
+        if name == "run":
+            command.add_argument("-v", "--verbose", action="store_true", help="log what is done, not only what fails")
+        if name == "status":
+            command.add_argument("--json", action="store_true", help="print the report as JSON")
+    return parser
+
+
+def _count(mistakes: int) -> str:
+    return "1 mistake" if mistakes == 1 else f"{mistakes} mistakes"
+
+
+def _run(options: argparse.Namespace) -> int:
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.DEBUG if options.verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    from agent import supervisor
+    from drivers import catalog
+
+    settings = config.load(options.config, os.environ, catalog.BUILTIN)
+    try:
+        supervisor.run(settings, catalog.BUILTIN)
+    except (supervisor.AlreadyRunning, OSError) as error:
+        print(f"hutong-agent: {error}", file=sys.stderr)
+        return FAILED
+    return OK
+
+
+def _check(options: argparse.Namespace) -> int:
+    from agent import site
+    from drivers import catalog
+
+    settings = config.load(options.config, os.environ, catalog.BUILTIN)
+    built = site.build(settings)
+    channels = sum(len(plan.channels) for plan in built.plans)
+    print(f"{options.config}: {len(settings.buses)} buses, {len(built.plans)} devices, {channels} channels: all well")
+    return OK
+
+
+def _status(options: argparse.Namespace) -> int:
+    from agent import status
+
+    settings = config.load(options.config, os.environ)
+    try:
+        report = status.ask(settings.gateway.data_dir)
+    except status.NotRunning as error:
+        print(f"hutong-agent: {error}", file=sys.stderr)
+        return FAILED
+    print(json.dumps(report, ensure_ascii=False, indent=2) if options.json else status.render(report))
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

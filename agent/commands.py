@@ -1,0 +1,290 @@
+"""Commands from the server: what may be executed, and that it is executed at most once ever.
+
+The order is fixed: the seal and the addressee (agent.uplink), expiry, an id never seen, then, with the intent on disk,
+device, channel and value; then the write, the read-back and the result, which is a spooled event. A command that a
+crash interrupted is read back and reported; it is never executed again (contracts.md, Rules and safety).
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, DecimalException
+from enum import StrEnum
+from typing import NamedTuple, NoReturn, Protocol
+
+from agent.clock import Now
+from agent.spool import SpoolRefused
+from drivers.base import Channel, DeviceError, NotSent, Reading, Refused
+from protocols.edge.columns import I32LE, I64LE
+from protocols.edge.messages import ClockState, Command, Event, Origin, Scalar, decode, encode
+from protocols.errors import ProtocolError
+from protocols.quality import is_bad
+
+log = logging.getLogger(__name__)
+
+MAX_AHEAD_MS = 300_000  # a command issued this far in our future: one of the two clocks is wrong
+MAX_VALUE = 2**64  # beyond every register; keeps 1E+999999 from becoming a million digits
+MAX_WAITING = 256
+RECOVERY_ATTEMPTS, RECOVERY_PAUSE_S = 15, 1.0  # a line may open later than the program
+SEVERITY_DONE, SEVERITY_NOT_DONE = 0, 2
+
+
+class Status(StrEnum):
+    DONE = "done"
+    FAILED = "failed"  # the device did not do it
+    REFUSED = "refused"  # we did not ask it to
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"  # asked, and cut off from the answer; the device does not show the value
+
+
+class Actuator(Protocol):
+    """A line that can be written: agent.bus.owner.Bus."""
+
+    async def write(self, device: int, channel: int, value: Decimal) -> Reading: ...
+
+    async def read_back(self, device: int, channel: int) -> Reading: ...
+
+
+class Target(NamedTuple):
+    """Where a command goes: channel `number` of `device`, which counts on its bus."""
+
+    bus: int
+    device: int
+    number: int
+    channel: Channel
+
+
+Targets = Mapping[str, Mapping[str, Target]]  # by device code and channel name
+
+
+class Result(NamedTuple):
+    status: Status
+    detail: str = ""
+    readback: Scalar = None
+
+
+def expired(command: Command, now: Now) -> Result | None:
+    """Why the time of the command is not now; None if it is.
+
+    A clock that was never set cannot tell, so nothing is executed by it: a stale command to open a valve is worse than
+    one refused.
+    """
+    if now.clock.state is ClockState.UNSET:
+        return Result(Status.REFUSED, "the gateway's clock is not set: it cannot tell whether the command has expired")
+    if now.utc_ms >= command.expires:
+        return Result(Status.EXPIRED, f"expired {now.utc_ms - command.expires} ms ago by the gateway's clock")
+    if command.issued > now.utc_ms + MAX_AHEAD_MS:
+        return Result(Status.REFUSED, "issued in the gateway's future: its clock and the server's disagree")
+    return None
+
+
+def gate(command: Command, targets: Targets) -> Target | Result:
+    """Where to write, or why not: device and channel are known, the channel is writable, the value allowed. Pure."""
+    channels = targets.get(command.device)
+    if channels is None:
+        return Result(Status.REFUSED, f"this gateway has no device {command.device}")
+    target = channels.get(command.channel)
+    if target is None:
+        return Result(Status.REFUSED, f"device {command.device} has no channel {command.channel!r}")
+    channel, value = target.channel, command.value
+    if abs(value) > MAX_VALUE:
+        return Result(Status.REFUSED, "no channel has a value this large")
+    if not channel.writable:
+        return Result(Status.REFUSED, f"channel {channel.name!r} cannot be written")
+    if channel.limits is not None and not channel.limits[0] <= value <= channel.limits[1]:
+        low, high = channel.limits
+        return Result(Status.REFUSED, f"{value} is not between {low} and {high} {channel.unit}".rstrip())
+    if channel.states and value not in channel.states:
+        words = ", ".join(map(str, sorted(channel.states)))
+        return Result(Status.REFUSED, f"{value} is none of the states of {channel.name!r}: {words}")
+    if channel.tag in (I32LE, I64LE) and not _is_whole(value, channel.scale):
+        return Result(Status.REFUSED, f"{value} is finer than the channel's step of {Decimal(1).scaleb(channel.scale)}")
+    return target
+
+
+def result_event(command: Command, result: Result, origin: Origin, now: Now) -> Event:
+    severity = SEVERITY_DONE if result.status is Status.DONE else SEVERITY_NOT_DONE
+    data: dict[str, Scalar] = {"id": command.id, "status": str(result.status), "detail": result.detail[:200]}
+    if result.readback is not None:
+        data["readback"] = result.readback
+    return Event(origin, now.utc_ms, "command-result", command.device, severity, data)
+
+
+class Record(Protocol):
+    @property
+    def id(self) -> bytes: ...
+
+    @property
+    def intent(self) -> bytes: ...
+
+
+class Store(Protocol):
+    """What is kept of commands on disk: agent.spool."""
+
+    async def begin_command(self, id: bytes, intent: bytes, now_ms: int) -> bool: ...  # noqa: A002
+
+    async def finish_command(self, id: bytes, result: Event) -> int: ...  # noqa: A002
+
+    async def unfinished_commands(self) -> Iterable[Record]: ...
+
+
+@dataclass
+class Counters:
+    """`repeated` counts ids that had been seen before, of which nothing was executed."""
+
+    done: int = 0
+    failed: int = 0
+    refused: int = 0
+    expired: int = 0
+    unknown: int = 0
+    repeated: int = 0
+    overflowed: int = 0
+
+
+class Executor:
+    """Executes commands in the order they came, those of each bus on their own."""
+
+    def __init__(
+        self,
+        store: Store,
+        buses: Mapping[int, Actuator],
+        targets: Targets,
+        now: Callable[[], Now],
+        origin: Callable[[], Origin],
+    ) -> None:
+        self.counters = Counters()
+        self._store = store
+        self._buses = buses
+        self._targets = targets
+        self._now = now
+        self._origin = origin
+        self._queues: dict[int, asyncio.Queue[Command]] = {bus: asyncio.Queue(MAX_WAITING) for bus in (*buses, -1)}
+
+    def submit(self, command: Command) -> None:
+        """Takes a command whose seal and addressee are right. What finds its queue full expires at the server."""
+        try:
+            self._queues[self._bus_of(command)].put_nowait(command)
+        except asyncio.QueueFull:
+            self.counters.overflowed += 1
+            log.warning("command %s: %d others wait for its line; dropped", command.id.hex(), MAX_WAITING)
+
+    async def run(self) -> None:
+        """Never returns. First settles what a crash interrupted, then executes what is submitted."""
+        interrupted: dict[int, list[Command]] = {bus: [] for bus in self._queues}
+        for record in await self._store.unfinished_commands():
+            command = _intent(record)
+            if command is not None:
+                interrupted[self._bus_of(command)].append(command)
+        async with asyncio.TaskGroup() as tasks:
+            for bus, queue in self._queues.items():
+                tasks.create_task(self._work(queue, interrupted[bus]))
+
+    async def _work(self, queue: asyncio.Queue[Command], interrupted: list[Command]) -> NoReturn:
+        for command in interrupted:
+            await self._guard(command, self._settle_and_report)
+        while True:
+            await self._guard(await queue.get(), self._handle)
+
+    async def _guard(self, command: Command, step: Callable[[Command], Awaitable[None]]) -> None:
+        """A disk that refuses ends one command, not those behind it: without its intent on disk none is executed."""
+        try:
+            await step(command)
+        except SpoolRefused as error:
+            log.error("command %s: not on disk, so not executed or not reported: %s", command.id.hex(), error)
+
+    async def _handle(self, command: Command) -> None:
+        now = self._now()
+        if (late := expired(command, now)) is not None:
+            await self._finish(command, late)
+        elif await self._store.begin_command(command.id, encode(command), now.utc_ms):
+            await self._finish(command, await self._execute(command))
+        else:
+            self.counters.repeated += 1
+            log.warning("command %s: seen before, not executed again", command.id.hex())
+
+    async def _settle_and_report(self, command: Command) -> None:
+        await self._finish(command, await self._settle(command))
+
+    async def _execute(self, command: Command) -> Result:
+        target = gate(command, self._targets)
+        if isinstance(target, Result):
+            return target
+        try:
+            reading = await self._buses[target.bus].write(target.device, target.number, command.value)
+        except NotSent as error:
+            return Result(Status.REFUSED, str(error))
+        except Refused as error:
+            return Result(Status.FAILED, str(error))
+        except DeviceError as error:  # the answer is lost, not the write: the device may have done it
+            return await self._look(command, target, f"{error}; ", attempts=1)
+        return _compare(command, target, reading)
+
+    async def _settle(self, command: Command) -> Result:
+        """What became of a command whose result a crash swallowed. Its line may take a while to open."""
+        target = gate(command, self._targets)
+        if isinstance(target, Result):
+            return target
+        return await self._look(command, target, "the gateway was interrupted; ", attempts=RECOVERY_ATTEMPTS)
+
+    async def _look(self, command: Command, target: Target, before: str, attempts: int) -> Result:
+        """The result by what the device shows now; `before` is what led to looking."""
+        for attempt in range(1, attempts + 1):
+            try:
+                reading = await self._buses[target.bus].read_back(target.device, target.number)
+            except DeviceError as error:
+                if attempt == attempts:
+                    return Result(Status.UNKNOWN, f"{before}reading back failed: {error}")
+                await asyncio.sleep(RECOVERY_PAUSE_S)
+            else:
+                shown = _compare(command, target, reading)
+                if shown.status is Status.DONE:
+                    return shown._replace(detail=f"{before}the device shows the value")
+                return Result(Status.UNKNOWN, f"{before}the device shows another value", shown.readback)
+        raise AssertionError("attempts is at least 1")
+
+    async def _finish(self, command: Command, result: Result) -> None:
+        now = self._now()
+        name = str(result.status)
+        setattr(self.counters, name, getattr(self.counters, name) + 1)
+        log.info(
+            "command %s of %s: %s %s := %s: %s%s",
+            *(command.id.hex(), command.principal, command.device, command.channel, command.value, result.status),
+            f" ({result.detail})" if result.detail else "",
+        )
+        await self._store.finish_command(command.id, result_event(command, result, self._origin(), now))
+
+    def _bus_of(self, command: Command) -> int:
+        target = self._targets.get(command.device, {}).get(command.channel)
+        return -1 if target is None else target.bus
+
+
+def _compare(command: Command, target: Target, reading: Reading) -> Result:
+    if reading.value is None or is_bad(reading.quality):
+        return Result(Status.FAILED, "written, but reading back gave no value")
+    if target.channel.tag in (I32LE, I64LE):
+        shown: Decimal | float = Decimal(int(reading.value)).scaleb(target.channel.scale)
+        same = shown == command.value
+    else:
+        shown = float(reading.value)
+        same = abs(shown - float(command.value)) <= 1e-6 * max(1.0, abs(shown))  # a float register rounds
+    if same:
+        return Result(Status.DONE, readback=shown)
+    return Result(Status.FAILED, f"written, but reading back gave {shown}", shown)
+
+
+def _is_whole(value: Decimal, scale: int) -> bool:
+    try:
+        scaled = value.scaleb(-scale)
+        return scaled == scaled.to_integral_value()
+    except DecimalException:
+        return False
+
+
+def _intent(record: Record) -> Command | None:
+    try:
+        message = decode(record.intent)
+    except ProtocolError as error:
+        log.error("command %s: its intent on disk cannot be read: %s", record.id.hex(), error)
+        return None
+    return message if isinstance(message, Command) else None

@@ -1,0 +1,363 @@
+"""The gateway's configuration: a TOML file, then HUTONG_... variables, into frozen dataclasses.
+
+docs/configuration-agent.md documents every key. Paths are relative to the file's own folder. Secrets are paths of
+files that only their owner may read. Nothing here imports numpy: `hutong-agent status` reads a configuration too.
+"""
+
+import binascii
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from agent.toml import ConfigError, Document, Table, nearest
+from protocols import citycode
+from protocols.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from drivers.base import Family, Model
+
+__all__ = ["BusConfig", "ChannelConfig", "Config", "ConfigError", "DeviceConfig", "load", "read_key", "read_password"]
+
+PREFIX = "HUTONG"
+OVERRIDABLE = ("gateway", "uplink", "spool", "metrics")
+DRIVERS = ("modbus-tcp", "modbus-rtu", "modbus-rtu-over-tcp")
+PORTS = {"mqtt": 1883, "mqtts": 8883}  # the ports IANA registered
+MAX_DEVICES = 1000  # protocols.edge.birth.MAX_DEVICES; a test holds the two together
+KEY_BYTES = 32
+MOUNTS = (citycode.Kind.COMPONENT, citycode.Kind.DEVICE)  # a pole or compartment, or a device that carries others
+
+
+@dataclass(frozen=True)
+class ChannelConfig:
+    """What is done to a channel's samples on the device, in this order; the defaults leave them as they were read."""
+
+    despike: bool = False
+    lowpass_hz: float | None = None
+    decimate: int = 1
+    window_s: float | None = None
+    deadband: float | None = None
+    heartbeat_s: float = 60.0
+
+
+@dataclass(frozen=True)
+class DeviceConfig:
+    code: str
+    name: str
+    model: str
+    unit: int
+    period_ms: int
+    position: tuple[float, float] | None = None  # latitude and longitude in degrees
+    mount: str | None = None
+    channels: Mapping[str, ChannelConfig] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BusConfig:
+    name: str
+    driver: str
+    address: str
+    baud: int
+    parity: str
+    stop_bits: int
+    timeout_s: float
+    devices: tuple[DeviceConfig, ...]
+
+
+@dataclass(frozen=True)
+class GatewayConfig:
+    code: str
+    data_dir: Path
+
+
+@dataclass(frozen=True)
+class UplinkConfig:
+    host: str
+    port: int
+    tls: bool
+    password_file: Path
+    key_file: Path
+    ca_file: Path | None
+
+
+@dataclass(frozen=True)
+class SpoolConfig:
+    quota_bytes: int
+
+
+@dataclass(frozen=True)
+class MetricsConfig:
+    """`port` is None where metrics are off and 0 where the system picks one."""
+
+    port: int | None
+
+
+@dataclass(frozen=True)
+class Config:
+    """`models` maps (driver, source) to what the catalog loaded; it is empty if `load` was given no catalog."""
+
+    path: Path
+    gateway: GatewayConfig
+    uplink: UplinkConfig
+    spool: SpoolConfig
+    metrics: MetricsConfig
+    buses: tuple[BusConfig, ...]
+    models: Mapping[tuple[str, str], "Model"] = field(default_factory=dict)
+
+
+def load(path: Path, environ: Mapping[str, str], catalog: "Mapping[str, Family] | None" = None) -> Config:
+    """The configuration in `path`; raises ConfigError with all its mistakes.
+
+    With a `catalog`, models and channels are checked against it, and the secrets' files as well.
+    """
+    document = Document(path, environ, PREFIX, OVERRIDABLE)
+    config = _Reader(document, catalog).config()
+    document.refuse_if_wrong()
+    return config
+
+
+def read_password(config: UplinkConfig) -> str:
+    return config.password_file.read_text("utf-8").strip()
+
+
+def read_key(config: UplinkConfig) -> bytes:
+    """The gateway's 32-byte key. Raises ConfigError if the file holds anything else than 64 hex digits."""
+    try:
+        key = binascii.unhexlify(config.key_file.read_text("ascii").strip())
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise ConfigError([f"{config.key_file}: a key is {2 * KEY_BYTES} hexadecimal digits"])
+    return key
+
+
+class _Reader:
+    def __init__(self, document: Document, catalog: "Mapping[str, Family] | None") -> None:
+        self._document = document
+        self._catalog = catalog
+        self._base = document.path.resolve().parent
+        self._models: dict[tuple[str, str], Model] = {}
+        self._codes: dict[str, str] = {}
+
+    def config(self) -> Config:
+        root = self._document.root
+        config = Config(
+            path=self._document.path,
+            gateway=self._gateway(root.table("gateway")),
+            uplink=self._uplink(root.table("uplink")),
+            spool=self._spool(root.table("spool")),
+            metrics=self._metrics(root.table("metrics")),
+            buses=self._buses(root),
+            models=self._models,
+        )
+        root.done()
+        return config
+
+    def _gateway(self, table: Table) -> GatewayConfig:
+        config = GatewayConfig(self._own_code(table), self._base / table.text("data_dir"))
+        table.done()
+        return config
+
+    def _uplink(self, table: Table) -> UplinkConfig:
+        host, port, tls = self._broker(table)
+        ca_file = table.text("ca_file", "")
+        config = UplinkConfig(
+            host=host,
+            port=port,
+            tls=tls,
+            password_file=self._secret(table, "password_file"),
+            key_file=self._secret(table, "key_file"),
+            ca_file=self._base / ca_file if ca_file else None,
+        )
+        if self._catalog is not None and config.key_file.is_file():
+            try:
+                read_key(config)
+            except (ConfigError, OSError) as error:
+                table.complain("key_file", str(error))
+        if self._catalog is not None and config.ca_file and not config.ca_file.is_file():
+            table.complain("ca_file", f"there is no file {config.ca_file}")
+        table.done()
+        return config
+
+    def _broker(self, table: Table) -> tuple[str, int, bool]:
+        address = table.text("broker")
+        try:
+            url = urlsplit(address)
+            host, port = url.hostname or "", url.port
+        except ValueError as error:
+            table.complain("broker", f"not a URL: {error}")
+            return "", 0, False
+        if url.username or url.password:
+            table.complain("broker", "no user or password in the URL: the user is the gateway's code")
+        elif address and (url.scheme not in PORTS or not host or url.path.strip("/") or url.query):
+            table.complain("broker", f"expected mqtt://host:port or mqtts://host:port, not {address!r}")
+        return host, port or PORTS.get(url.scheme, 0), url.scheme == "mqtts"
+
+    def _secret(self, table: Table, key: str) -> Path:
+        value = table.text(key)
+        path = self._base / value
+        if not value or self._catalog is None:
+            return path
+        try:
+            mode = path.stat().st_mode
+        except OSError as error:
+            table.complain(key, f"cannot read {path}: {error.strerror}")
+            return path
+        if not stat.S_ISREG(mode):
+            table.complain(key, f"{path} is not a file")
+        elif mode & (stat.S_IRWXG | stat.S_IRWXO):
+            table.complain(key, f"others may read this secret; run: chmod 600 {path}")
+        elif not os.access(path, os.R_OK):
+            table.complain(key, f"this user may not read {path}")
+        return path
+
+    def _spool(self, table: Table) -> SpoolConfig:
+        quota = table.integer("quota_mb", 512, low=1, high=1_000_000)
+        table.done()
+        return SpoolConfig(quota * 1024 * 1024)
+
+    def _metrics(self, table: Table) -> MetricsConfig:
+        port = table.integer("port", low=0, high=65535) if table.has("port") else None
+        table.done()
+        return MetricsConfig(port)
+
+    def _buses(self, root: Table) -> tuple[BusConfig, ...]:
+        tables = root.tables("bus")
+        buses = tuple(self._bus(table) for table in tables)
+        self._refuse_twice(tables, [bus.name for bus in buses], "name")
+        self._refuse_twice(tables, [bus.address for bus in buses], "address")
+        if sum(len(bus.devices) for bus in buses) > MAX_DEVICES:
+            root.complain("bus", f"a gateway describes at most {MAX_DEVICES} devices")
+        return buses
+
+    def _bus(self, table: Table) -> BusConfig:
+        driver = table.choice("driver", self._catalog if self._catalog is not None else DRIVERS)
+        serial = driver == "modbus-rtu"
+        name, address = table.text("name", longest=64), table.text("address")
+        if address and not serial and not _is_host_port(address):
+            table.complain("address", f"{driver} expects host:port, not {address!r}")
+        if not serial:
+            for key in ("baud", "parity", "stop_bits"):
+                if table.has(key):
+                    table.complain(key, f"{driver} has no serial port to set this on")
+        tables = table.tables("device")
+        bus = BusConfig(
+            name=name,
+            driver=driver,
+            address=address,
+            baud=table.integer("baud", 9600, low=300, high=4_000_000),
+            parity=table.choice("parity", "NEO", "N"),
+            stop_bits=table.integer("stop_bits", 1, low=1, high=2),
+            timeout_s=table.number("timeout_s", 0.5, low=0.01, high=60),
+            devices=tuple(self._device(device, driver) for device in tables),
+        )
+        if not bus.devices:
+            table.complain(None, "a bus without a device: add a [[bus.device]]")
+        self._refuse_twice(tables, [device.unit for device in bus.devices], "unit")
+        table.done()
+        return bus
+
+    def _device(self, table: Table, driver: str) -> DeviceConfig:
+        source = table.text("model")
+        model = self._model(table, driver, source)
+        period_ms = round(1000 * table.number("period_s", 1.0, low=0.01, high=86_400))
+        channels = {
+            name: self._channel(settings, name, model, period_ms)
+            for name, settings in table.named_tables("channel").items()
+        }
+        device = DeviceConfig(
+            code=self._own_code(table),
+            name=table.text("name"),
+            model=source,
+            unit=table.integer("unit", 1, low=0, high=255),
+            period_ms=period_ms,
+            position=self._position(table),
+            mount=self._code(table, "mount", MOUNTS) if table.has("mount") else None,
+            channels=channels,
+        )
+        table.done()
+        return device
+
+    def _model(self, table: Table, driver: str, source: str) -> "Model | None":
+        family = self._catalog.get(driver) if self._catalog is not None else None
+        if family is None or not source:
+            return None
+        if (driver, source) not in self._models:
+            try:
+                self._models[driver, source] = family.load_model(
+                    str(self._base / source) if source.endswith(".toml") else source
+                )
+            except (OSError, ValueError, LookupError) as error:
+                table.complain("model", str(error.args[0] if isinstance(error, KeyError) else error))
+                return None
+        return self._models[driver, source]
+
+    def _channel(self, table: Table, name: str, model: "Model | None", period_ms: int) -> ChannelConfig:
+        config = ChannelConfig(
+            despike=table.boolean("despike", False),
+            lowpass_hz=_optional(table, "lowpass_hz"),
+            decimate=table.integer("decimate", 1, low=1, high=100_000),
+            window_s=_optional(table, "window_s"),
+            deadband=_optional(table, "deadband"),
+            heartbeat_s=table.number("heartbeat_s", 60.0, low=1, high=86_400),
+        )
+        table.done()
+        if model is None:
+            return config
+        channels = {channel.name: channel for channel in model.channels}
+        if name not in channels:
+            table.complain(None, f"model {model.name!r} has no channel {name!r}{nearest(name, channels)}")
+            return config
+        from agent import pipeline  # numpy, and so only where models are
+
+        for problem in pipeline.problems(pipeline.FilterConfig(**asdict(config)), channels[name], period_ms):
+            key = problem.partition(" ")[0]
+            table.complain(key if table.has(key) else None, problem)
+        return config
+
+    def _position(self, table: Table) -> tuple[float, float] | None:
+        match table.numbers("position", 2):
+            case (latitude, longitude) if abs(latitude) <= 90 and abs(longitude) <= 180:
+                return latitude, longitude
+            case (_, _):
+                table.complain("position", "expected [latitude, longitude] in degrees: within 90 and 180")
+        return None
+
+    def _own_code(self, table: Table) -> str:
+        code = self._code(table, "code", (citycode.Kind.DEVICE,))
+        if code in self._codes:
+            table.complain("code", f"{code} stands twice; the other is {self._codes[code]}")
+        elif code:
+            self._codes[code] = table.name
+        return code
+
+    def _code(self, table: Table, key: str, kinds: tuple[citycode.Kind, ...]) -> str:
+        """The code in its one spelling; "" where it is wrong."""
+        text = table.text(key)
+        if not text:
+            return ""
+        try:
+            code = citycode.parse(text)
+        except ProtocolError as error:
+            table.complain(key, f"{text!r} is not a city code: {error}")
+            return ""
+        if code.kind not in kinds:
+            table.complain(key, f"a code of kind {' or '.join(kinds)} is wanted here; {code} is of kind {code.kind}")
+        return code.text
+
+    def _refuse_twice(self, tables: list[Table], values: Sequence[str | int], key: str) -> None:
+        for number, value in enumerate(values):
+            if value != "" and value in values[:number]:
+                tables[number].complain(key, f"{value!r} stands twice; the other is number {values.index(value) + 1}")
+
+
+def _optional(table: Table, key: str) -> float | None:
+    return table.number(key, low=0, high=1e9) if table.has(key) else None
+
+
+def _is_host_port(address: str) -> bool:
+    host, colon, port = address.rpartition(":")
+    return bool(host and colon and port.isdecimal() and 0 < int(port) < 65536)

@@ -1,0 +1,16 @@
+"""From readings to columns: quality, filters, dead band; pure (docs/filters.md)."""
+
+from agent.pipeline.pipeline import Counters, Part, Pipeline
+from agent.pipeline.plan import ChannelPlan, DevicePlan, FilterConfig, describe_channels, outputs, problems
+
+__all__ = [
+    "ChannelPlan",
+    "Counters",
+    "DevicePlan",
+    "FilterConfig",
+    "Part",
+    "Pipeline",
+    "describe_channels",
+    "outputs",
+    "problems",
+]

@@ -1,0 +1,129 @@
+"""The filters of those channels of one device that are filtered alike, run over blocks of ticks.
+
+Everything is computed in the channel's own numbers, before its decimal scale: every filter here commutes with it. A
+channel that is not smoothed is never computed with: its numbers are picked, and leave as exact as they came.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from agent.dsp import DeadBand, Window, Windows, kept_ticks
+from agent.dsp.arrays import Mask, Times
+from agent.pipeline.emit import Cell, Ready, shared
+from agent.pipeline.plan import STATISTICS, ChannelPlan
+from agent.pipeline.smooth import Smoother, Ticks, settled
+from protocols.edge.columns import F32LE
+from protocols.quality import Quality
+
+
+class Chain:
+    """`members` are indexes of the model's channels; `aliases` are theirs, `derived` those of their statistics."""
+
+    def __init__(
+        self,
+        plans: Sequence[ChannelPlan],
+        members: list[int],
+        aliases: list[int],
+        derived: list[dict[str, int]],
+        period_ms: int,
+    ) -> None:
+        self.members = members
+        self.aliases = aliases
+        self._channels = [plan.channel for plan in plans]
+        self._filters = plans[0].filters
+        self._derived = derived
+        self._period_ms = period_ms
+        self._factor = np.array([_power_of_ten(channel.scale) for channel in self._channels])
+        self.smoother = Smoother(self._filters, len(members), period_ms) if self._filters.smooths else None
+        self._windows = None
+        if self._filters.window_s is not None:
+            self._window_ms = round(self._filters.window_s * 1000)
+            self._windows = Windows(len(members), self._window_ms)
+        self._deadband = None
+        if self._filters.deadband is not None:
+            # In own numbers and rounded, so that 0.5 of a channel in tenths is exactly 5.
+            band = np.round(self._filters.deadband / self._factor, 9)
+            self._deadband = DeadBand(band, round(self._filters.heartbeat_s * 1000))
+        self._waiting: Ticks | None = None
+
+    @property
+    def computes(self) -> bool:
+        return self.picks or self._windows is not None
+
+    @property
+    def picks(self) -> bool:
+        """Whether process() gives the channels' values; else they leave as they were read, where kept() says."""
+        return self.smoother is not None or self._deadband is not None
+
+    def kept(self, times: Times) -> Mask | None:
+        """The ticks that decimation keeps; None for all of them."""
+        if self._filters.decimate == 1:
+            return None
+        return kept_ticks(times, self._period_ms, self._filters.decimate)
+
+    def process(self, ticks: Ticks, most_bytes: int) -> Iterable[Ready]:
+        ticks, self._waiting = settled(self._waiting, ticks)
+        if not len(ticks.times):
+            return
+        before = ticks.numbers
+        if self.smoother is not None:
+            ticks, before = self.smoother.process(ticks)
+        if not len(ticks.times):
+            return
+        if self._windows is not None:
+            good = ticks.value & (ticks.quality == Quality.GOOD)
+            for window in self._windows.process(ticks.times, before, good):
+                yield from shared(np.array([window.start_ms]), self._statistics(window), False, most_bytes)
+        if not self.picks:
+            return
+        kept = self.kept(ticks.times)
+        if kept is not None:
+            ticks = ticks.rows(kept)
+        if self._deadband is not None:
+            yield from self._sparse(self._deadband, ticks, most_bytes)
+        else:
+            clean = bool(ticks.value.all()) and not ticks.quality.any()
+            yield from shared(ticks.times, self._cells(ticks), clean, most_bytes)
+
+    def _sparse(self, deadband: DeadBand, ticks: Ticks, most_bytes: int) -> Iterable[Ready]:
+        """Each channel on its own axis of the ticks that the dead band picked."""
+        marks = ticks.quality.astype(np.int64) * 2 + ticks.value
+        picked = deadband.process(ticks.times, ticks.numbers, marks, ticks.told)
+        for column, cell in enumerate(self._cells(ticks)):
+            chosen = picked[:, column]
+            if chosen.any():
+                yield from shared(ticks.times[chosen], [cell.rows(chosen)], False, most_bytes)
+
+    def _cells(self, ticks: Ticks) -> list[Cell]:
+        """Smoothed channels in their unit, as f32; others in their own numbers, whole ones exact below 2**53."""
+        if self.smoother is not None:
+            with np.errstate(over="ignore"):
+                numbers = (ticks.numbers * self._factor).astype(np.float32).T.copy()
+            value = ticks.value & np.isfinite(numbers.T)
+            forms = [(F32LE, 0)] * len(self.aliases)
+        else:
+            numbers, value = ticks.numbers.T, ticks.value
+            forms = [(channel.tag, channel.scale) for channel in self._channels]
+        return [
+            Cell(alias, tag, scale, numbers[i], value[:, i], ticks.told[:, i], ticks.quality[:, i])
+            for i, (alias, (tag, scale)) in enumerate(zip(self.aliases, forms, strict=True))
+        ]
+
+    def _statistics(self, window: Window) -> list[Cell]:
+        """A window with fewer samples than it has ticks says so: OPC 10000-13 calls that sub-normal."""
+        some = window.count > 0
+        whole = window.count >= self._window_ms // self._period_ms
+        quality = np.where(whole, np.uint16(Quality.GOOD), np.uint16(Quality.UNCERTAIN_SUB_NORMAL))
+        quality[~some] = Quality.BAD
+        cells = []
+        for statistic in STATISTICS:
+            numbers = (getattr(window, statistic) * self._factor).astype(np.float32)
+            for i, derived in enumerate(self._derived):
+                at = slice(i, i + 1)
+                cells.append(Cell(derived[statistic], F32LE, 0, numbers[at], some[at], np.ones(1, bool), quality[at]))
+        return cells
+
+
+def _power_of_ten(scale: int) -> float:
+    return float(10**scale) if scale >= 0 else 1 / 10**-scale

@@ -1,0 +1,108 @@
+"""What the gateway says of itself, as one JSON object: `hutong-agent status` prints it, the metrics are made of it.
+
+docs/configuration-agent.md lists the fields. Ages and times are in ms, times in UTC, shares between 0 and 1.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from protocols.edge.messages import Batch, Event, decode
+from protocols.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from agent.bus.owner import Bus
+    from agent.clock import Now
+    from agent.spool import Row
+    from agent.supervisor import Agent
+
+Report: TypeAlias = dict[str, Any]
+
+
+def build(agent: Agent, oldest: Row | None) -> Report:
+    """`oldest` is the first row the spool keeps."""
+    now, snapshot = agent.now(), agent.spool.snapshot
+    uplink = agent.site.config.uplink
+    return {
+        "gateway": agent.gateway,
+        "version": agent.version,
+        "pid": os.getpid(),
+        "utc_ms": now.utc_ms,
+        "uptime_ms": now.boottime_ms - agent.started_ms,
+        "clock": {
+            "state": now.clock.state.name.lower(),
+            "bound_ms": now.clock.bound_ms,
+            "steps": agent.clock.steps,
+        },
+        "uplink": {
+            "broker": f"{'mqtts' if uplink.tls else 'mqtt'}://{uplink.host}:{uplink.port}",
+            "connected": agent.uplink.connected,
+            "since_ms": agent.uplink.since_ms,
+            **asdict(agent.uplink.counters),
+        },
+        "spool": {
+            "incarnation": f"{snapshot.incarnation:016x}",
+            "rows": snapshot.rows,
+            "bytes": snapshot.bytes,
+            "quota": snapshot.quota,
+            "first_kept": snapshot.first_kept,
+            "next_seq": snapshot.next_seq,
+            "oldest_ms": _time_of(oldest),
+            "dropped": sum(gap.last - gap.first + 1 for gap in snapshot.dropped),
+            "refuses": agent.spool.refused,
+            "counters": asdict(snapshot.counters),
+        },
+        "pipeline": asdict(agent.pipeline.counters),
+        "commands": asdict(agent.executor.counters),
+        "buses": [_bus(bus, agent, number, now) for number, bus in enumerate(agent.buses)],
+    }
+
+
+def _bus(bus: Bus, agent: Agent, number: int, now: Now) -> Report:
+    settings = agent.site.config.buses[number]
+    return {
+        "name": bus.name,
+        "driver": settings.driver,
+        "address": settings.address,
+        "open": bus.is_open,
+        "fault": bus.fault,
+        "utilisation": round(bus.utilisation.share(now.boottime_ms), 4),
+        "opened": bus.counters.opened,
+        "requests": bus.counters.requests,
+        "writes": bus.counters.writes,
+        "devices": [
+            {
+                "code": device.code,
+                "name": device.name,
+                "model": device.model.name,
+                "unit": device.unit,
+                "period_ms": device.period_ms,
+                "reachable": health.reachable,
+                "since_ms": now.utc_of(health.since),
+                "fault": health.detail,
+                "age_ms": None if counters.last_tick is None else now.boottime_ms - counters.last_tick,
+                "polls": counters.polls,
+                "values": counters.values,
+                "missed": counters.missed,
+                "errors": dict(counters.errors),
+            }
+            for device, health, counters in zip(bus.devices, bus.health.devices, bus.counters.devices, strict=True)
+        ],
+    }
+
+
+def _time_of(row: Row | None) -> int | None:
+    if row is None:
+        return None
+    try:
+        message = decode(row.payload)
+    except ProtocolError:
+        return None
+    match message:
+        case Batch():
+            return message.t0
+        case Event():
+            return message.t
+    return None

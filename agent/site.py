@@ -1,0 +1,65 @@
+"""What stands behind this gateway, put together from configuration and models: devices, filters, birth, targets."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from agent.bus.owner import Device
+from agent.commands import Target, Targets
+from agent.config import BusConfig, Config, DeviceConfig
+from agent.pipeline import ChannelPlan, DevicePlan, FilterConfig, describe_channels
+from drivers.base import Channel, LineConfig, Model
+from protocols.citycode import geosot
+from protocols.edge.birth import Description, DeviceDescription, description_hash, encode_description
+
+CELL_LEVEL = 23  # GeoSOT: about 8 m on a side, a pole with its neighbours' width around it
+
+
+@dataclass(frozen=True)
+class Site:
+    """`devices` are by bus; plans, and the devices of the description, are all of them in that order."""
+
+    config: Config
+    devices: tuple[tuple[Device, ...], ...]
+    plans: tuple[DevicePlan, ...]
+    targets: Targets
+    description: bytes
+
+    @property
+    def description_hash(self) -> bytes:
+        return description_hash(self.description)
+
+
+def build(config: Config) -> Site:
+    """`config` has been loaded with a catalog. Aliases are numbered in the file's order, so equal files give equal
+    births; ValueError if there are more channels than one birth can describe."""
+    devices: list[tuple[Device, ...]] = []
+    plans: list[DevicePlan] = []
+    described: list[DeviceDescription] = []
+    targets: dict[str, Mapping[str, Target]] = {}
+    for number, bus in enumerate(config.buses):
+        on_bus = []
+        for place, device in enumerate(bus.devices):
+            model = config.models[bus.driver, device.model]
+            on_bus.append(Device(len(plans), device.code, device.name, device.unit, device.period_ms, model))
+            plans.append(DevicePlan(device.period_ms, tuple(_plan(device, channel) for channel in model.channels)))
+            described.append(_describe(device, bus, model))
+            targets[device.code] = {
+                channel.name: Target(number, place, index, channel) for index, channel in enumerate(model.channels)
+            }
+        devices.append(tuple(on_bus))
+    description = encode_description(Description(tuple(described), describe_channels(plans)))
+    return Site(config, tuple(devices), tuple(plans), targets, description)
+
+
+def line_config(bus: BusConfig) -> LineConfig:
+    return LineConfig(bus.driver, bus.address, bus.baud, bus.parity, bus.stop_bits)
+
+
+def _plan(device: DeviceConfig, channel: Channel) -> ChannelPlan:
+    settings = device.channels.get(channel.name)
+    return ChannelPlan(channel, FilterConfig(**asdict(settings)) if settings else FilterConfig())
+
+
+def _describe(device: DeviceConfig, bus: BusConfig, model: Model) -> DeviceDescription:
+    cell = (CELL_LEVEL, geosot.encode(*device.position, CELL_LEVEL)) if device.position else None
+    return DeviceDescription(device.code, model.name, device.name, bus.name, cell, device.mount)

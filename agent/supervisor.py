@@ -1,0 +1,309 @@
+"""The gateway process: makes every part, runs them in one task group, and drains them.
+
+A bus or the uplink that fails with an error nobody foresaw is logged and started again; the others do not notice. On
+the way out the last readings are committed and the server is told that the gateway goes.
+"""
+
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from agent import clock, metrics, report, site, status
+from agent.bus.health import Change, backoff_ms
+from agent.bus.owner import Bus
+from agent.bus.quiet import RateLimit
+from agent.commands import Executor
+from agent.config import Config, read_key, read_password
+from agent.pipeline import Pipeline
+from agent.site import Site, line_config
+from agent.spool import Spool, SpoolRefused
+from agent.uplink import Broker, Uplink
+from agent.version import version
+from drivers.base import Family, Reading
+from protocols.edge import cose
+from protocols.edge.messages import Batch, Birth, Command, DeviceHealth, Event, Origin, Scalar, State
+
+log = logging.getLogger(__name__)
+
+FLUSH_S = 0.8  # from a batch's first reading to its commit: a SIGKILL costs less than the last second
+CLOCK_S = 5.0
+STATE_S = 30.0
+DRAIN_S = 5.0
+CALM_MS = 60_000
+DETAIL_LENGTH = 200  # protocols.edge.messages: the detail of a device's health
+INFO, WARNING = 0, 2  # severities of events
+
+
+class AlreadyRunning(Exception):
+    """Another process works in this data directory: two would send under one identity."""
+
+
+class Agent:
+    """`await Agent(site, catalog, key, password).run(stop)` returns once `stop` is set and all is drained."""
+
+    def __init__(self, site: Site, catalog: Mapping[str, Family], key: bytes, password: str) -> None:
+        settings = site.config
+        self.site = site
+        self.gateway = settings.gateway.code
+        self.data_dir = settings.gateway.data_dir
+        self.boot = clock.boot_id()
+        self.version = version()
+        self.started_ms = clock.boottime_ms()
+        self.clock = clock.SystemClock()
+        self.pipeline = Pipeline(site.plans)
+        self.buses = tuple(
+            Bus(
+                name=bus.name,
+                line=catalog[bus.driver].create_line(line_config(bus)),
+                devices=devices,
+                timeout_s=bus.timeout_s,
+                sink=self,
+                on_change=self._device_changed,
+            )
+            for bus, devices in zip(settings.buses, site.devices, strict=True)
+        )
+        self.spool = Spool(self.data_dir / "spool.db", settings.spool.quota_bytes)
+        self.uplink = Uplink(
+            broker=Broker(
+                settings.uplink.host,
+                settings.uplink.port,
+                settings.uplink.tls,
+                settings.uplink.ca_file,
+                username=self.gateway,
+                password=password,
+            ),
+            gateway=self.gateway,
+            keys={cose.key_id(key): key},
+            spool=self.spool,
+            state=self._state,
+            origin=self._origin,
+            on_command=self._on_command,
+        )
+        self.executor = Executor(self.spool, dict(enumerate(self.buses)), site.targets, self.now, self._origin)
+        self._by_index = {device.index: device for bus in self.buses for device in bus.devices}
+        self._outbox: asyncio.Queue[Birth | Event] = asyncio.Queue()
+        self._fresh = asyncio.Event()
+        self._quiet = RateLimit()
+        self._drops_told = {"quota": 0, "disk": 0, "damaged": 0}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Raises AlreadyRunning, or OSError where the data directory cannot be used."""
+        self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _lock(self.data_dir):
+            async with self.spool:
+                await self._introduce()
+                await self._work(stop)
+
+    def add(self, device: int, tick: int, readings: Sequence[Reading]) -> None:
+        self.pipeline.add(device, tick, readings)
+        self._fresh.set()
+
+    def missed(self, device: int, tick: int, quality: int) -> None:
+        self.pipeline.missed(device, tick, quality)
+        self._fresh.set()
+
+    def now(self) -> clock.Now:
+        return self.clock.now()
+
+    async def _introduce(self) -> None:
+        """Spools the birth, unless it was sent before with these very channels."""
+        self.spool.on_recovered = self._begin_anew
+        if self.spool.recovered is not None:
+            self._begin_anew(self.spool.recovered)
+        elif await self.spool.description(self.site.description_hash) is None:
+            await self._on_disk(self.spool.submit(self._birth(), urgent=True))
+
+    def _begin_anew(self, why: str) -> None:
+        """A damaged spool was moved aside: the new one knows no birth yet."""
+        self._outbox.put_nowait(self._birth())
+        self._tell("spool-incarnation", self.gateway, WARNING, {"detail": why[:DETAIL_LENGTH]})
+
+    def _birth(self) -> Birth:
+        return Birth(self._origin(), self.site.description)
+
+    async def _work(self, stop: asyncio.Event) -> None:
+        reading: dict[str, Callable[[], Awaitable[object]]] = {f"bus {bus.name}": bus.run for bus in self.buses}
+        reading["commands"] = self.executor.run
+        around: dict[str, Callable[[], Awaitable[object]]] = {
+            "flush": self._flush_loop,
+            "outbox": self._outbox_loop,
+            "uplink": self.uplink.run,
+            "clock": self._clock_loop,
+            "state": self._state_loop,
+            "status": lambda: status.serve(self.data_dir, self._report),
+        }
+        if (port := self.site.config.metrics.port) is not None:
+            around["metrics"] = lambda: metrics.serve(self.data_dir, port, self._report)
+        log.info("gateway %s: %d devices on %d buses", self.gateway, len(self.site.plans), len(self.buses))
+        async with asyncio.TaskGroup() as tasks:
+            first = [tasks.create_task(_keep(name, run), name=name) for name, run in reading.items()]
+            last = [tasks.create_task(_keep(name, run), name=name) for name, run in around.items()]
+            await stop.wait()
+            log.info("gateway %s: stopping", self.gateway)
+            await _end(first)
+            await self._flush()
+            await _end(last)
+            while not self._outbox.empty():
+                await self._on_disk(self.spool.submit(self._outbox.get_nowait(), urgent=True))
+        log.info("gateway %s: stopped", self.gateway)
+
+    async def _flush_loop(self) -> None:
+        while True:
+            await self._fresh.wait()
+            await asyncio.sleep(FLUSH_S)
+            self._fresh.clear()
+            await self._flush()
+
+    async def _flush(self) -> None:
+        """Spools what has come out of the pipeline, and waits until it is on disk."""
+        waiting = []
+        while (part := self.pipeline.drain()) is not None:
+            now = self.now()
+            origin = replace(self._origin(), boottime_ms=part.t0_boot_ms)
+            t0 = max(now.utc_of(part.t0_boot_ms), 0)  # a clock that starts in 1970 would be before it
+            waiting.append(self.spool.submit(Batch(origin, self.site.description_hash, t0, part.groups)))
+        for committed in waiting:
+            await self._on_disk(committed)
+
+    async def _on_disk(self, committed: Awaitable[int]) -> None:
+        """What the disk refuses is dropped, and counted by the spool: values go on being polled."""
+        try:
+            await committed
+        except SpoolRefused as error:
+            if (kept := self._quiet.admit("spool", clock.boottime_ms())) is not None:
+                log.error("gateway %s: the spool refuses messages (%d before this): %s", self.gateway, kept, error)
+
+    async def _outbox_loop(self) -> None:
+        while True:
+            await self._on_disk(self.spool.submit(await self._outbox.get(), urgent=True))
+
+    async def _clock_loop(self) -> None:
+        fix = self.clock.first_fix
+        while True:
+            if fix is not None:
+                data: dict[str, Scalar] = {
+                    "boot": self.boot,
+                    "boottime_ms": fix.boottime_ms,
+                    "utc_ms": fix.utc_ms,
+                    "bound_ms": fix.bound_ms,
+                }
+                self._tell("clock-fix", self.gateway, INFO, data)
+                log.info("gateway %s: the clock is synchronised to within %d ms", self.gateway, fix.bound_ms)
+            await asyncio.sleep(CLOCK_S)
+            fix = self.clock.look()
+
+    async def _state_loop(self) -> None:
+        while True:
+            await asyncio.sleep(STATE_S)
+            self._tell_of_drops()
+            self.uplink.state_changed()
+
+    async def _on_command(self, command: Command) -> None:
+        self.executor.submit(command)
+
+    def _device_changed(self, change: Change) -> None:
+        device = self._by_index[change.device]
+        now = self.now()
+        data: dict[str, Scalar] = {"since_ms": now.utc_of(change.since), "detail": change.detail[:DETAIL_LENGTH]}
+        kind, severity = ("device-back", INFO) if change.reachable else ("device-unreachable", WARNING)
+        self._tell(kind, device.code, severity, data)
+        self.uplink.state_changed()
+
+    def _tell_of_drops(self) -> None:
+        counters = self.spool.snapshot.counters
+        now = {"quota": counters.dropped_quota, "disk": counters.dropped_disk, "damaged": counters.dropped_damaged}
+        news: dict[str, Scalar] = {cause: now[cause] - told for cause, told in self._drops_told.items()}
+        if any(news.values()):
+            self._drops_told = now
+            self._tell("spool-drop", self.gateway, WARNING, news)
+
+    def _tell(self, kind: str, source: str, severity: int, data: Mapping[str, Scalar]) -> None:
+        self._outbox.put_nowait(Event(self._origin(), self.now().utc_ms, kind, source, severity, data))
+
+    def _origin(self) -> Origin:
+        """Of this moment. The spool writes its incarnation and the seq in when it keeps a message."""
+        now = self.now()
+        return Origin(self.gateway, 0, 0, self.boot, now.boottime_ms, now.clock)
+
+    def _state(self, connection: int, number: int, online: bool) -> State:
+        now, snapshot = self.now(), self.spool.snapshot
+        return State(
+            gateway=self.gateway,
+            incarnation=snapshot.incarnation,
+            boot=self.boot,
+            connection=connection,
+            number=number,
+            online=online,
+            t=now.utc_ms,
+            clock=now.clock,
+            first_kept=snapshot.first_kept,
+            next_seq=snapshot.next_seq,
+            dropped=snapshot.dropped,
+            devices=tuple(
+                DeviceHealth(
+                    device.code, health.reachable, max(now.utc_of(health.since), 0), health.detail[:DETAIL_LENGTH]
+                )
+                for bus in self.buses
+                for device, health in zip(bus.devices, bus.health.devices, strict=True)
+            ),
+            spool_bytes=snapshot.bytes,
+            spool_quota=snapshot.quota,
+            version=self.version,
+        )
+
+    async def _report(self) -> report.Report:
+        oldest = await self.spool.read(0, 1)
+        return report.build(self, oldest[0] if oldest else None)
+
+
+def run(settings: Config, catalog: Mapping[str, Family]) -> None:
+    """Runs a gateway in this process until SIGTERM or SIGINT. Raises ConfigError, AlreadyRunning or OSError."""
+    key, password = read_key(settings.uplink), read_password(settings.uplink)
+    asyncio.run(_run(site.build(settings), catalog, key, password))
+
+
+async def _run(built: Site, catalog: Mapping[str, Family], key: bytes, password: str) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await Agent(built, catalog, key, password).run(stop)
+
+
+async def _keep(name: str, run: Callable[[], Awaitable[object]]) -> None:
+    """Runs `run` until cancelled. An error nobody foresaw is logged, and `run` started again after a pause."""
+    attempt = 0
+    while True:
+        started = clock.boottime_ms()
+        try:
+            await run()
+        except Exception:
+            attempt = 1 if clock.boottime_ms() - started > CALM_MS else attempt + 1
+            log.exception("%s: failed unexpectedly; started again in %.1f s", name, backoff_ms(attempt) / 1000)
+        await asyncio.sleep(backoff_ms(attempt) / 1000)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancels tasks and waits for them, but not for ever: a dead network must not hold up a shutdown."""
+    for task in tasks:
+        task.cancel()
+    _, late = await asyncio.wait(tasks, timeout=DRAIN_S)
+    for task in late:
+        log.warning("%s did not end within %g s", task.get_name(), DRAIN_S)
+
+
+@contextmanager
+def _lock(data_dir: Path) -> Iterator[None]:
+    with (data_dir / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(f"another hutong-agent works in {data_dir}") from None
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield

@@ -1,0 +1,303 @@
+"""TOML read key by key, so that every mistake in a file is reported at once, with its line and the nearest valid key.
+
+tomllib gives values without places. `scan_lines` finds the places with a small scan of the same text, which tomllib
+has accepted before; what stands inside an inline table or an array has the line of the key it belongs to.
+"""
+
+import difflib
+import math
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+Where: TypeAlias = tuple[str | int, ...]
+
+_KEY = re.compile(r"""[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*'""")
+_STRING = re.compile(r'"{3}(?:[^\\]|\\.)*?"{3,5}|\'{3}.*?\'{3,5}|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'', re.DOTALL)
+_SPACE = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+_BLANK = re.compile(r"[ \t]*")
+
+
+class ConfigError(Exception):
+    """A configuration was refused; `problems` are whole sentences, each naming file, line and key."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+def scan_lines(text: str) -> dict[Where, int]:
+    """The line (from 1) of every table header and key in valid TOML: {("bus", 0, "device", 2, "unit"): 31}."""
+    lines: dict[Where, int] = {}
+    tables: dict[Where, int] = {}  # how often an array of tables has been opened
+    table: Where = ()
+    at = _skip(_SPACE, text, 0)
+    while at < len(text):
+        line = text.count("\n", 0, at) + 1
+        if text[at] == "[":
+            double = text.startswith("[[", at)
+            parts, at = _dotted_key(text, at + 1 + double)
+            table = _resolve(tables, (), parts, opens=double)
+            lines.setdefault(table, line)
+            at = text.index("]", at) + 1 + double
+        else:
+            parts, at = _dotted_key(text, at)
+            lines.setdefault(_resolve(tables, table, parts), line)
+            at = _skip_value(text, text.index("=", at) + 1)
+        at = _skip(_SPACE, text, at)
+    return lines
+
+
+def _skip(pattern: re.Pattern[str], text: str, at: int) -> int:
+    match = pattern.match(text, at)
+    return match.end() if match else at
+
+
+def _dotted_key(text: str, at: int) -> tuple[list[str], int]:
+    parts: list[str] = []
+    while True:
+        at = _skip(_BLANK, text, at)
+        match = _KEY.match(text, at)
+        if match is None:
+            return parts, at
+        parts.append(_unquote(match.group()))
+        at = _skip(_BLANK, text, match.end())
+        if not text.startswith(".", at):
+            return parts, at
+        at += 1
+
+
+def _unquote(key: str) -> str:
+    return next(iter(tomllib.loads(f"{key} = 0")))
+
+
+def _resolve(tables: dict[Where, int], base: Where, parts: list[str], *, opens: bool = False) -> Where:
+    where = base
+    for number, part in enumerate(parts, 1):
+        where = (*where, part)
+        if opens and number == len(parts):
+            tables[where] = tables.get(where, 0) + 1
+        if where in tables:
+            where = (*where, tables[where] - 1)
+    return where
+
+
+def _skip_value(text: str, at: int) -> int:
+    depth = 0
+    while at < len(text):
+        if text[at] in "\"'" and (string := _STRING.match(text, at)):
+            at = string.end()
+            continue
+        match text[at]:
+            case "[" | "{":
+                depth += 1
+            case "]" | "}":
+                depth -= 1
+            case "#":
+                at = text.find("\n", at)
+                if at < 0:
+                    return len(text)
+                continue
+            case "\n" if depth == 0:
+                return at
+        at += 1
+    return at
+
+
+class Document:
+    """A TOML file, the overrides laid over it, and the problems found in both while it is read."""
+
+    def __init__(self, path: Path, environ: Mapping[str, str], prefix: str, overridable: Iterable[str]) -> None:
+        """Variables PREFIX_TABLE_KEY replace keys of the `overridable` tables. Raises ConfigError if not TOML."""
+        self.path = path
+        self._problems: list[tuple[int, str]] = []
+        try:
+            text = path.read_text("utf-8")
+            values = tomllib.loads(text)
+        except OSError as error:
+            raise ConfigError([f"{path}: {error.strerror or error}"]) from None
+        except UnicodeDecodeError as error:
+            raise ConfigError([f"{path}: not UTF-8 text ({error.reason} at byte {error.start})"]) from None
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError([f"{path}: not valid TOML: {error}"]) from None
+        self._lines = scan_lines(text)
+        self.variables = _override(values, environ, prefix, overridable)
+        self.root = Table(self, values, ())
+
+    def complain(self, where: Where, message: str) -> None:
+        name = spell(where)
+        if variable := self.variables.get(where):
+            self._problems.append((0, f"{variable} (environment): {message}"))
+            return
+        line = self._line(where)
+        self._problems.append((line, f"{self.path}:{line}: {name}: {message}" if name else f"{self.path}: {message}"))
+
+    def refuse_if_wrong(self) -> None:
+        """Raises ConfigError with every complaint so far, in the order of the file's lines."""
+        if self._problems:
+            raise ConfigError(message for _, message in sorted(self._problems, key=lambda problem: problem[0]))
+
+    def _line(self, where: Where) -> int:
+        while where and where not in self._lines:
+            where = where[:-1]
+        return self._lines.get(where, 1)
+
+
+def _override(
+    values: dict[str, Any], environ: Mapping[str, str], prefix: str, tables: Iterable[str]
+) -> dict[Where, str]:
+    variables: dict[Where, str] = {}
+    for table in tables:
+        start = f"{prefix}_{table.upper()}_"
+        for variable in sorted(environ):
+            if not variable.startswith(start):
+                continue
+            keys = values.setdefault(table, {})
+            if isinstance(keys, dict):
+                key = variable.removeprefix(start).lower()
+                keys[key] = environ[variable]
+                variables[(table, key)] = variable
+    return variables
+
+
+class Table:
+    """One TOML table. A reader that meets a wrong value complains and returns a stand-in, so that reading goes on."""
+
+    def __init__(self, document: Document, values: Mapping[str, Any], where: Where) -> None:
+        self.document = document
+        self.where = where
+        self._values = values
+        self._asked: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        return spell(self.where)
+
+    def complain(self, key: str | None, message: str) -> None:
+        self.document.complain(self.where if key is None else (*self.where, key), message)
+
+    def has(self, key: str) -> bool:
+        self._asked.add(key)
+        return key in self._values
+
+    def text(self, key: str, default: str | None = None, *, longest: int = 200) -> str:
+        value = self._get(key, default)
+        if not isinstance(value, str) or not (value or default == ""):
+            self._expected(key, value, "a text in quotes")
+            return default or ""
+        if len(value) > longest:
+            self.complain(key, f"at most {longest} characters, not {len(value)}")
+        return value
+
+    def choice(self, key: str, choices: Iterable[str], default: str | None = None) -> str:
+        value, names = self.text(key, default), list(choices)
+        if value and value not in names:
+            self.complain(key, f"{value!r} is not known{nearest(value, names)}; one of {', '.join(names)}")
+        return value
+
+    def number(self, key: str, default: float | None = None, *, low: float, high: float) -> float:
+        value = self._get(key, default)
+        if isinstance(value, str) and self._is_variable(key):
+            value = _parsed(float, value)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            self._expected(key, value, "a number")
+            return low if default is None else default
+        if not low <= value <= high:
+            self.complain(key, f"{value:g} is not between {low:g} and {high:g}")
+            return low
+        return float(value)
+
+    def integer(self, key: str, default: int | None = None, *, low: int, high: int) -> int:
+        value = self._get(key, default)
+        if isinstance(value, str) and self._is_variable(key):
+            value = _parsed(int, value)
+        if type(value) is not int:
+            self._expected(key, value, "a whole number")
+            return low if default is None else default
+        if not low <= value <= high:
+            self.complain(key, f"{value} is not between {low} and {high}")
+            return low
+        return value
+
+    def boolean(self, key: str, default: bool) -> bool:
+        value = self._get(key, default)
+        if isinstance(value, str) and self._is_variable(key):
+            value = {"true": True, "false": False}.get(value.lower(), value)
+        if not isinstance(value, bool):
+            self._expected(key, value, "true or false")
+            return default
+        return value
+
+    def numbers(self, key: str, count: int) -> tuple[float, ...] | None:
+        """`count` finite numbers in an array; None if the key is absent or wrong."""
+        value = self._get(key, ())
+        if value == ():
+            return None
+        if (
+            not isinstance(value, list)
+            or len(value) != count
+            or not all(isinstance(item, int | float) and not isinstance(item, bool) for item in value)
+            or not all(math.isfinite(item) for item in value)
+        ):
+            self._expected(key, value, f"an array of {count} numbers")
+            return None
+        return tuple(float(item) for item in value)
+
+    def table(self, key: str) -> "Table":
+        """The table at `key`; an empty one if it is absent."""
+        value = self._get(key, {})
+        if not isinstance(value, dict):
+            self.complain(key, f"expected a table [{key}]")
+            value = {}
+        return Table(self.document, value, (*self.where, key))
+
+    def tables(self, key: str) -> list["Table"]:
+        """The tables of the array [[key]]; none if it is absent."""
+        value = self._get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            self.complain(key, f"expected tables, each under its own [[{key}]]")
+            return []
+        return [Table(self.document, item, (*self.where, key, number)) for number, item in enumerate(value)]
+
+    def named_tables(self, key: str) -> dict[str, "Table"]:
+        outer = self.table(key)
+        return {name: outer.table(name) for name in outer._values}  # noqa: SLF001
+
+    def done(self) -> None:
+        """Complains of every key that nothing asked for."""
+        for key in self._values:
+            if key not in self._asked:
+                self.complain(key, f"there is no such key here{nearest(key, sorted(self._asked))}")
+
+    def _get(self, key: str, default: object) -> Any:
+        self._asked.add(key)
+        return self._values.get(key, default)
+
+    def _is_variable(self, key: str) -> bool:
+        return (*self.where, key) in self.document.variables
+
+    def _expected(self, key: str, value: object, words: str) -> None:
+        if key not in self._values:
+            self.complain(None, f"{key!r} is missing: expected {words}")
+        else:
+            self.complain(key, f"expected {words}, " + (f"not {value!r}" if value != "" else "and it is empty"))
+
+
+def spell(where: Where) -> str:
+    """How people write the place: bus[0].device[2].unit."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).lstrip(".")
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """`; did you mean "period_s"?` if one of `names` is near, else nothing."""
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _parsed(kind: type[int] | type[float], text: str) -> int | float | str:
+    try:
+        return kind(text)
+    except ValueError:
+        return text

@@ -1,0 +1,46 @@
+"""Where the broker is, and how to speak to it."""
+
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+PORTS = {"mqtt": 1883, "mqtts": 8883}
+MAX_PACKET = 512 << 10  # what comes down is far smaller; the broker is not to send us more
+
+
+@dataclass(frozen=True)
+class Broker:
+    host: str
+    port: int
+    tls: bool = False
+    ca_file: Path | None = None
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """Certificate and host name are checked, always; `ca_file` replaces the machine's own authorities."""
+        if not self.tls:
+            return None
+        return ssl.create_default_context(cafile=None if self.ca_file is None else str(self.ca_file))
+
+
+def parse_broker(url: str) -> Broker:
+    """mqtt://host:port or mqtts://host:port. Raises ValueError in words for whoever wrote the URL."""
+    parts = urlsplit(url)
+    if parts.scheme not in PORTS or not parts.hostname:
+        raise ValueError(f"{url!r} is not mqtt://host:port or mqtts://host:port")
+    if parts.username or parts.password or parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError(f"{parts.scheme}://{parts.hostname}: only host and port belong in a broker's URL")
+    return Broker(parts.hostname, parts.port or PORTS[parts.scheme], tls=parts.scheme == "mqtts")
+
+
+def connect_properties() -> Properties:
+    """No session outlives the connection (contracts.md, Delivery 7)."""
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = 0
+    properties.MaximumPacketSize = MAX_PACKET
+    return properties

@@ -1,0 +1,254 @@
+"""One connection's work: rows up within a window, answers down, states."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from aiomqtt import Client, Message, MqttError
+
+from agent.spool.spool import Spool
+from agent.spool.store import Row
+from agent.uplink.downward import Refused, open_downward
+from agent.uplink.window import Window
+from protocols.edge.envelope import Address, seal
+from protocols.edge.messages import (
+    Acknowledgement,
+    AckRange,
+    AckStatus,
+    Birth,
+    Command,
+    Origin,
+    State,
+    encode,
+)
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 16  # publishes in flight to the broker; paho allows 20
+STATE_S = 30.0
+BIRTH_AGAIN_S = 2.0  # between two sendings of one birth on request
+LONGEST_PAUSE_S = 300.0
+
+
+@dataclass
+class Counters:
+    connects: int = 0
+    failures: int = 0  # connections refused, or lost
+    sent: int = 0
+    sent_bytes: int = 0
+    resent: int = 0
+    acknowledged: int = 0
+    commands: int = 0
+    births_again: int = 0  # sent out of turn because the server asked
+    forks: int = 0  # new incarnations because the server asked
+    pauses: int = 0
+    refused: Counter[str] = field(default_factory=Counter)  # what came down and changed nothing, by cause
+
+
+@dataclass(frozen=True)
+class Link:
+    """What outlives a connection. The first of `keys` seals."""
+
+    gateway: str
+    keys: Mapping[bytes, bytes]
+    spool: Spool
+    window: Window
+    counters: Counters
+    state: Callable[[int, int, bool], State]
+    origin: Callable[[], Origin]
+    on_command: Callable[[Command], Awaitable[None]]
+
+    def sealed(self, leaf: str, payload: bytes) -> tuple[str, bytes]:
+        """The topic, and what is published there."""
+        address = Address(self.gateway, leaf)
+        return address.topic, seal(address, payload, next(iter(self.keys.values())))
+
+
+class Session:
+    def __init__(self, client: Client, link: Link, connection: int) -> None:
+        self._client = client
+        self._link = link
+        self._gateway = link.gateway
+        self._spool = link.spool
+        self._window = link.window
+        self._counters = link.counters
+        self._connection = connection
+        self._incarnation = link.spool.snapshot.incarnation
+        self._wake = asyncio.Event()
+        self._answers: list[Acknowledgement] = []
+        self._number = 0
+        self._state_due = 0.0
+        self._births: dict[bytes, float] = {}  # when a birth was last sent out of turn
+        self._loop = asyncio.get_running_loop()
+
+    async def run(self) -> NoReturn:
+        """Raises MqttError when the connection ends, SpoolRefused when the disk does not answer."""
+        self._window.connected(self._loop.time())
+        self._spool.on_commit = self._wake.set
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._receive())
+            tasks.create_task(self._work())
+        raise MqttError("the connection ended")
+
+    def state_changed(self) -> None:
+        self._state_due = 0.0
+        self._wake.set()
+
+    async def farewell(self) -> None:
+        """Says that the gateway goes; if it cannot, the will does."""
+        with suppress(MqttError):
+            await self._publish_state(online=False)
+
+    async def _receive(self) -> None:
+        async for message in self._client.messages:
+            try:
+                opened = self._open(message)
+            except Refused as error:
+                self._refuse(error.cause, str(error))
+                continue
+            if isinstance(opened, Command):
+                self._counters.commands += 1
+                await self._link.on_command(opened)
+            else:
+                self._answers.append(opened)
+                self._wake.set()
+
+    def _open(self, message: Message) -> Acknowledgement | Command:
+        incarnation = self._spool.snapshot.incarnation
+        return open_downward(
+            self._gateway, self._link.keys, incarnation, str(message.topic), message.payload, message.retain
+        )
+
+    def _refuse(self, cause: str, detail: str) -> None:
+        self._counters.refused[cause] += 1
+        count = self._counters.refused[cause]
+        if count & (count - 1) == 0:  # the 1st, 2nd, 4th, 8th: a flood fills no log
+            log.warning("gateway %s: refused (%s, %d so far): %s", self._gateway, cause, count, detail)
+
+    async def _work(self) -> NoReturn:
+        while True:
+            self._wake.clear()
+            if self._spool.snapshot.incarnation != self._incarnation:  # the spool began a new file
+                self._renumbered()
+            await self._take_answers()
+            now = self._loop.time()
+            if now >= self._state_due:
+                self._state_due = now + STATE_S
+                await self._publish_state(online=True)
+            if not await self._send_more():
+                await self._sleep()
+
+    async def _sleep(self) -> None:
+        now = self._loop.time()
+        until = min(self._window.next_due(now), self._state_due)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.01, until - now)):
+                await self._wake.wait()
+
+    async def _send_more(self) -> bool:
+        """Sends what is due again, then what is new. False if there is nothing to send now."""
+        now = self._loop.time()
+        again = self._window.due(now)[:AT_ONCE]
+        if again:
+            self._counters.resent += len(again)
+            await self._send(again)
+            return True
+        room = self._window.room(now)
+        if not room:
+            return False
+        rows = await self._spool.read(self._window.cursor, room)
+        if self._window.is_forked(rows[0] if rows else None):
+            await self._reincarnate()
+            return True
+        rows = rows[:AT_ONCE]
+        chosen = self._window.admit(rows)
+        if chosen:
+            await self._send(chosen)
+        return bool(chosen) or (bool(rows) and self._window.cursor == rows[-1].seq)
+
+    async def _send(self, rows: list[Row]) -> None:
+        now = self._loop.time()
+        for row in rows:  # noted first: an answer may come before the broker's receipt
+            self._window.sent(row, now)
+        async with asyncio.TaskGroup() as tasks:
+            for row in rows:
+                tasks.create_task(self._publish(row.leaf, row.payload, retain=row.leaf == "birth"))
+        self._counters.sent += len(rows)
+        self._counters.sent_bytes += sum(len(row.payload) for row in rows)
+
+    async def _publish(self, leaf: str, payload: bytes, retain: bool = False) -> None:
+        topic, sealed = self._link.sealed(leaf, payload)
+        await self._client.publish(topic, sealed, qos=1, retain=retain)
+
+    async def _publish_state(self, online: bool) -> None:
+        self._number += 1
+        await self._publish("state", encode(self._link.state(self._connection, self._number, online)))
+
+    async def _take_answers(self) -> None:
+        """All that came since: what frees rows goes to the disk at once, the rest in the order of its weight."""
+        answers, self._answers = self._answers, []
+        current = [one for one in answers if one.incarnation == self._incarnation]
+        if not current:
+            return
+        now = self._loop.time()
+        self._window.heard(now)
+        ranges = [one for answer in current for one in answer.ranges]
+        freeing = [one for one in ranges if one.status in (AckStatus.STORED, AckStatus.QUARANTINED)]
+        if freeing:
+            freed = await self._spool.free(freeing)
+            self._window.answered(freed.seqs, now)
+            self._counters.acknowledged += len(freed.seqs)
+            if freed.refused:
+                self._refuse("digest", f"{freed.refused} acknowledged ranges of other bytes than ours")
+        for one in ranges:
+            await self._take_other(one)
+        pause = max((answer.retry_after_ms for answer in current), default=0) / 1000
+        if pause and any(one.status is AckStatus.SLOW for one in ranges):
+            self._counters.pauses += 1
+            self._window.pause(now + min(pause, LONGEST_PAUSE_S))
+
+    async def _take_other(self, one: AckRange) -> None:
+        if one.status not in (AckStatus.NEED_BIRTH, AckStatus.FORK):
+            return
+        rows = self._window.covers(one)
+        if rows is None:
+            self._refuse("digest", f"an answer to {one.first} to {one.last} of other bytes than ours")
+        elif one.status is AckStatus.FORK:
+            log.warning("gateway %s: the server holds other messages as %d to %d", self._gateway, one.first, one.last)
+            self._window.forked(rows, self._loop.time())
+        else:
+            for birth in {row.birth for row in rows if row.birth is not None}:
+                await self._send_birth(birth, [row for row in rows if row.birth == birth])
+
+    async def _send_birth(self, birth: bytes, rows: list[Row]) -> None:
+        """The birth those rows need, out of turn: the kept one, or the same description in a new one."""
+        seq = await self._spool.kept_birth(birth)
+        if seq is None:
+            description = await self._spool.description(birth)
+            if description is None:
+                self._refuse("birth-unknown", f"the server needs the birth {birth.hex()}, which is not kept")
+                return
+            seq = await self._spool.put(Birth(self._link.origin(), description), urgent=True)
+        self._window.needs_birth(rows, seq)
+        now = self._loop.time()
+        if now - self._births.get(birth, float("-inf")) < BIRTH_AGAIN_S:
+            return
+        self._births[birth] = now
+        self._counters.births_again += 1
+        await self._send(await self._spool.read(seq - 1, 1))
+
+    async def _reincarnate(self) -> None:
+        self._counters.forks += 1
+        incarnation = await self._spool.reincarnate()
+        log.warning("gateway %s: new incarnation %016x", self._gateway, incarnation)
+        self._renumbered()
+
+    def _renumbered(self) -> None:
+        self._incarnation = self._spool.snapshot.incarnation
+        self._window.incarnated()
+        self._births.clear()
+        self._state_due = 0.0

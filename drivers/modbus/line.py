@@ -1,0 +1,89 @@
+"""What the Modbus lines have in common: spans to requests, responses to bytes or errors, writing with read-back."""
+
+from abc import ABC, abstractmethod
+from decimal import Decimal
+from functools import lru_cache
+
+from drivers.base import Model, Reading, Refused, Span, Unreachable
+from drivers.modbus.model import RegisterModel
+from drivers.modbus.registers import READ_FUNCTIONS, Table
+from protocols.modbus.codes import ExceptionCode
+from protocols.modbus.pdu import (
+    ExceptionResponse,
+    ReadBits,
+    ReadBitsResponse,
+    ReadRegisters,
+    ReadRegistersResponse,
+    Request,
+    Response,
+)
+
+# A gateway says so of a device behind it; the device itself said nothing.
+_NOT_THE_DEVICE = (ExceptionCode.GATEWAY_PATH_UNAVAILABLE, ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND)
+
+
+class ModbusLine(ABC):
+    """`where` names the line in errors: its address."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    @abstractmethod
+    async def open(self) -> None: ...
+
+    @abstractmethod
+    async def close(self) -> None: ...
+
+    @abstractmethod
+    async def exchange(self, unit: int, request: Request, timeout: float) -> Response:
+        """The response to `request`, checked against it; an exception is a response. Raises DeviceError."""
+
+    async def read(self, unit: int, span: Span, timeout: float) -> bytes:
+        response = await self._accepted(unit, read_request(span), timeout)
+        if not isinstance(response, ReadBitsResponse | ReadRegistersResponse):
+            raise TypeError(response)
+        return response.data
+
+    async def write(self, unit: int, model: Model, channel: int, value: Decimal, timeout: float) -> Reading:
+        """Raises NotSent when nothing went out; after any other DeviceError the write may have happened."""
+        if not isinstance(model, RegisterModel):
+            raise TypeError(f"{model.name} is not a model of registers")
+        request = model.write_request(channel, value)
+        await self._accepted(unit, request, timeout)
+        span = model.span_of(channel)
+        readings = model.decode(span, await self.read(unit, span, timeout))
+        return next(reading for reading in readings if reading.channel == channel)
+
+    async def _accepted(self, unit: int, request: Request, timeout: float) -> Response:
+        response = await self.exchange(unit, request, timeout)
+        if isinstance(response, ExceptionResponse):
+            message = f"{self.of(unit)}: {response.reason} to function {response.function:#04x}"
+            if response.code in _NOT_THE_DEVICE:
+                raise Unreachable(message)
+            raise Refused(message, response.code)
+        return response
+
+    def of(self, unit: int) -> str:
+        return f"{self.where} unit {unit}"
+
+
+@lru_cache(maxsize=1024)
+def read_request(span: Span) -> ReadBits | ReadRegisters:
+    table = Table(span.space)
+    function = READ_FUNCTIONS[table]
+    return (ReadBits if table.is_bits else ReadRegisters)(function, span.address, span.length)
+
+
+def split_address(address: str, default_port: int) -> tuple[str, int]:
+    """Host and port of "host:port", "host", "[v6]:port" or "[v6]". Raises ValueError."""
+    host, port = address, ""
+    if address.startswith("["):
+        host, bracket, rest = address[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise ValueError(f"{address!r} is not [address]:port")
+        port = rest[1:]
+    elif ":" in address:
+        host, _, port = address.rpartition(":")
+    if not host or (port and not (port.isdecimal() and 0 < int(port) <= 65535)):
+        raise ValueError(f"{address!r} is not host:port")
+    return host, int(port) if port else default_port

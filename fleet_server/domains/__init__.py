@@ -1,0 +1,13 @@
+"""Every platform function, in the order in which it is mounted."""
+
+from fleet_server.domains import codes, commands, console, identity, ledger, telemetry
+from fleet_server.kernel.domain import Domain
+
+ALL: tuple[Domain, ...] = (
+    identity.DOMAIN,
+    ledger.DOMAIN,
+    telemetry.DOMAIN,
+    commands.DOMAIN,
+    codes.DOMAIN,
+    console.DOMAIN,
+)

@@ -1,0 +1,276 @@
+"""The doors through which domains meet: frozen views and the Protocols that give them.
+
+A domain opens doors by its `Domain.ports`; others reach them as `context.ports.telemetry` and so on. Scope is checked
+behind the ledger's door: telemetry and commands are asked only about codes that were read through the ledger.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal, Protocol, TypeAlias
+from uuid import UUID
+
+from fleet_server.kernel.principal import Principal
+
+Resolution: TypeAlias = Literal["raw", "minute", "hour"]
+CommandStatus: TypeAlias = Literal["queued", "sent", "done", "failed", "refused", "expired", "unknown"]
+LifeCycle: TypeAlias = Literal["planned", "in-service", "out-of-service", "retired"]
+Words: TypeAlias = Mapping[str, str]  # by language tag: {"en": "Lamp power", "zh": "灯功率"}
+
+
+@dataclass(frozen=True)
+class GatewaySummary:
+    """`division` is the path (bj.110114.110114011), `division_name` what people call its last part."""
+
+    code: str
+    name: str
+    division: str
+    division_name: str
+    enrolled_at: datetime
+    status: LifeCycle
+
+
+@dataclass(frozen=True)
+class DeviceSummary:
+    """`cell` is the GeoSOT code as uint64 at `cell_level`, `lat` and `lon` its centre; None: place unknown."""
+
+    code: str
+    name: str
+    model: str
+    gateway: str
+    division: str
+    division_name: str
+    mount: str | None
+    cell_level: int | None
+    cell: int | None
+    lat: float | None
+    lon: float | None
+    status: LifeCycle
+    created_at: datetime
+
+
+class Ledger(Protocol):
+    """NotFound for what does not exist and for what lies outside the principal's scope alike."""
+
+    async def gateways(self, principal: Principal) -> list[GatewaySummary]: ...
+
+    async def gateway(self, principal: Principal, code: str) -> GatewaySummary: ...
+
+    async def devices(
+        self, principal: Principal, *, gateway: str | None = None, query: str = "", limit: int = 500, after: str = ""
+    ) -> list[DeviceSummary]:
+        """In order of code, those behind `after`; `query` is a part of code, name, model or mount."""
+        ...
+
+    async def device(self, principal: Principal, code: str) -> DeviceSummary: ...
+
+
+class GatewayKeys(Protocol):
+    async def keys(self, gateway: str) -> dict[bytes, bytes]:
+        """The gateway's valid keys by key id (`protocols.edge.cose.key_id`), the newest first; {} if it is not
+        enrolled or retired. Read with the ingest role."""
+        ...
+
+
+class Authenticator(Protocol):
+    """Both give None for what is unknown, expired or revoked, and note the use."""
+
+    async def by_session(self, secret: str) -> Principal | None: ...
+
+    async def by_token(self, secret: str) -> Principal | None: ...
+
+
+@dataclass(frozen=True)
+class ChannelNow:
+    """`text` is the exact decimal; `quality` an OPC UA code; `at` source time. `value` None: never a value."""
+
+    name: str
+    title: Words
+    quantity: str
+    unit: str
+    kind: str  # gauge, counter, state
+    scale: int
+    writable: bool
+    limits: tuple[float, float] | None
+    states: Mapping[int, Words]
+    period_ms: int
+    value: float | None
+    text: str
+    quality: int
+    at: datetime | None
+
+
+@dataclass(frozen=True)
+class DeviceNow:
+    code: str
+    at: datetime | None
+    channels: tuple[ChannelNow, ...]
+
+
+@dataclass(frozen=True)
+class Series:
+    """Columns of equal length over `t` (UTC, ms); raw points have value = low = high. `gaps` are [from, to) in ms.
+
+    `text` is the exact decimal of each value, "" where there is none; empty for floating-point channels.
+    """
+
+    channel: ChannelNow
+    t: Sequence[int]
+    value: Sequence[float | None]
+    low: Sequence[float | None]
+    high: Sequence[float | None]
+    quality: Sequence[int]
+    gaps: Sequence[tuple[int, int]]
+    text: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class History:
+    device: str
+    resolution: Resolution
+    start: datetime
+    end: datetime
+    series: tuple[Series, ...]
+
+
+@dataclass(frozen=True)
+class DeviceHealthNow:
+    code: str
+    reachable: bool
+    since: datetime
+    detail: str
+
+
+@dataclass(frozen=True)
+class GatewayNow:
+    code: str
+    online: bool
+    since: datetime | None
+    connection: int
+    clock_state: str  # unset, free-running, synchronised
+    clock_bound_ms: int | None
+    version: str
+    spool_bytes: int
+    spool_quota: int
+    last_seen: datetime | None
+    devices: tuple[DeviceHealthNow, ...]
+    incarnation: int | None = None  # of its last state: commands are bound to it; None: it never told one
+
+
+@dataclass(frozen=True)
+class IncarnationProof:
+    """Ranges of seq are inclusive. `dropped` are those the gateway declared, with the cause."""
+
+    incarnation: int
+    first_seen: datetime
+    received: Sequence[tuple[int, int]]
+    missing: Sequence[tuple[int, int]]
+    dropped: Sequence[tuple[int, int, str]]
+    next_seq: int
+    stored: int
+    duplicates: int  # repeats that were refused
+    quarantined: int
+    in_flight: int
+
+
+@dataclass(frozen=True)
+class DeliveryProof:
+    """`lost`: neither received nor declared dropped, below what the gateway still keeps. `duplicated`: stored twice."""
+
+    gateway: str
+    lost: int
+    duplicated: int
+    pending: int
+    incarnations: tuple[IncarnationProof, ...]
+
+
+@dataclass(frozen=True)
+class QuarantineItem:
+    """`sample` is the head of the message, at most a few hundred bytes."""
+
+    id: int
+    received_at: datetime
+    gateway: str
+    topic: str
+    reason: str
+    detail: str
+    size: int
+    sample: bytes
+
+
+@dataclass(frozen=True)
+class Rates:
+    batches_per_s: float
+    values_per_s: float
+    last_batch_at: datetime | None
+
+
+class Telemetry(Protocol):
+    async def now(self, codes: Sequence[str]) -> dict[str, DeviceNow]: ...
+
+    async def history(
+        self, code: str, channels: Sequence[str], start: datetime, end: datetime, points: int
+    ) -> History: ...
+
+    async def gateways_now(self, codes: Sequence[str]) -> dict[str, GatewayNow]: ...
+
+    async def delivery(self, gateway: str) -> DeliveryProof: ...
+
+    async def rates(self) -> Rates: ...
+
+    async def quarantine(self, *, limit: int, before: int | None = None) -> list[QuarantineItem]: ...
+
+    async def description(self, digest: bytes) -> bytes:
+        """The birth description of that SHA-256 (`protocols.edge.birth`); NotFound. For subscribers of birth.stored."""
+        ...
+
+    def live(self, codes: Sequence[str]) -> AsyncIterator[list[DeviceNow]]:
+        """First the present values, then what changed."""
+        ...
+
+
+@dataclass(frozen=True)
+class CommandView:
+    id: UUID
+    device: str
+    channel: str
+    value: Decimal
+    status: CommandStatus
+    detail: str
+    readback: Decimal | None
+    principal: str
+    issued_at: datetime
+    expires_at: datetime
+    finished_at: datetime | None
+
+
+class Commands(Protocol):
+    async def send(
+        self, principal: Principal, device: str, channel: str, value: Decimal, expires_s: int
+    ) -> CommandView: ...
+
+    async def recent(self, principal: Principal, device: str, limit: int) -> list[CommandView]: ...
+
+
+class Ports:
+    """The doors that are open. A door has one opener; asking for a closed one says which."""
+
+    ledger: Ledger
+    gateway_keys: GatewayKeys
+    authenticator: Authenticator
+    telemetry: Telemetry
+    commands: Commands
+
+    def open(self, name: str, implementation: object) -> None:
+        if name not in Ports.__annotations__:
+            raise LookupError(f"there is no port {name!r}; kernel/ports.py lists them")
+        if name in vars(self):
+            raise LookupError(f"port {name!r} has two openers")
+        setattr(self, name, implementation)
+
+    def is_open(self, name: str) -> bool:
+        return name in vars(self)
+
+    def __getattr__(self, name: str) -> object:
+        raise LookupError(f"no mounted domain opens the port {name!r}")

@@ -1,0 +1,1 @@
+"""The database's one linear history: NNNN_name.sql, applied in order by kernel/migrate.py, never changed afterwards."""

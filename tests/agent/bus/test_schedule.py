@@ -1,0 +1,74 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.bus.schedule import Due, Schedule
+
+
+def all_due(schedule: Schedule, now: int) -> list[Due]:
+    found = []
+    while (due := schedule.pop(now)) is not None:
+        found.append(due)
+    return found
+
+
+def test_devices_of_one_period_share_the_multiples_of_it() -> None:
+    schedule = Schedule([1000, 1000, 500], now=10_300)
+    assert schedule.next_at() == 10_500
+    assert all_due(schedule, 10_499) == []
+    assert all_due(schedule, 10_500) == [Due(2, 10_500, 0)]
+    assert sorted(all_due(schedule, 11_000)) == [Due(0, 11_000, 0), Due(1, 11_000, 0), Due(2, 11_000, 0)]
+
+
+def test_after_a_stall_a_device_is_due_once_and_the_missed_ticks_are_counted() -> None:
+    schedule = Schedule([1000], now=0)
+    assert all_due(schedule, 61_250) == [Due(0, 61_000, 60)]
+    assert schedule.next_at() == 62_000
+
+
+def test_on_a_line_that_is_too_slow_every_device_gets_its_turn() -> None:
+    schedule, now, reads = Schedule([1000] * 10, now=0), 1000, [0] * 10
+    while now < 300_000:  # each read takes 300 ms: three a second for ten a second asked
+        due = schedule.pop(now)
+        if due is None:
+            now = schedule.next_at() or now
+            continue
+        reads[due.device] += 1
+        now += 300
+    assert max(reads) - min(reads) <= 1
+
+
+def test_of_two_that_are_due_the_one_with_the_earlier_next_tick_goes_first() -> None:
+    schedule = Schedule([60_000, 100], now=0)
+    assert [due.device for due in all_due(schedule, 60_000)] == [1, 0]
+
+
+def test_a_bus_without_devices_is_never_due() -> None:
+    schedule = Schedule([], now=5)
+    assert schedule.next_at() is None
+    assert schedule.pop(10**9) is None
+
+
+def test_a_period_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 1 ms"):
+        Schedule([0], now=0)
+
+
+@given(
+    periods=st.lists(st.integers(1, 5000), min_size=1, max_size=8),
+    start=st.integers(0, 10**9),
+    steps=st.lists(st.integers(0, 20_000), max_size=40),
+)
+def test_ticks_rise_are_aligned_and_none_is_lost_uncounted(periods: list[int], start: int, steps: list[int]) -> None:
+    schedule, now = Schedule(periods, start), start
+    last = [start // period * period for period in periods]
+    for step in steps:
+        now += step
+        for due in all_due(schedule, now):
+            period = periods[due.device]
+            assert due.tick % period == 0
+            assert now - period < due.tick <= now
+            assert due.tick == last[due.device] + (due.missed + 1) * period
+            last[due.device] = due.tick
+        assert all(now - tick < period for tick, period in zip(last, periods, strict=True))
+        assert (schedule.next_at() or 0) > now

@@ -1,0 +1,242 @@
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent import config
+from agent.config import ChannelConfig, Config, ConfigError
+from drivers import catalog
+from protocols.edge import birth
+
+Write = Callable[..., Path]
+
+
+def load(path: Path, **environ: str) -> Config:
+    return config.load(path, environ, catalog.BUILTIN)
+
+
+def refused(path: Path, **environ: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(path, **environ)
+    return "\n".join(problem.replace(f"{path.parent}/", "") for problem in caught.value.problems)
+
+
+def change(path: Path, old: str, new: str) -> Path:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    return path
+
+
+def test_a_whole_configuration_is_read(write_config: Write, tmp_path: Path) -> None:
+    more = """position = [40.0707, 116.3364]
+mount = "b110114011800-01239"
+[bus.device.channel.power]
+despike = true
+lowpass_hz = 0.05
+decimate = 5
+window_s = 10.0
+deadband = 0.5
+heartbeat_s = 30
+[spool]
+quota_mb = 64
+"""
+    from protocols import citycode
+
+    mount = citycode.mint("B", "1101140118000123").text
+    loaded = load(write_config(more=more.replace("b110114011800-01239", mount.lower())))
+    (bus,) = loaded.buses
+    first, second = bus.devices
+    assert loaded.gateway == config.GatewayConfig("D1101149001000077A", tmp_path / "data")
+    assert (loaded.uplink.host, loaded.uplink.port, loaded.uplink.tls) == ("127.0.0.1", 1, False)
+    assert (loaded.spool.quota_bytes, loaded.metrics.port) == (64 * 2**20, 0)
+    assert (bus.driver, bus.timeout_s, first.period_ms) == ("modbus-tcp", 0.3, 100)
+    assert (second.position, second.mount) == ((40.0707, 116.3364), mount)
+    assert second.channels == {"power": ChannelConfig(True, 0.05, 5, 10.0, 0.5, 30.0)}
+    assert loaded.models["modbus-tcp", "meter_1p"].name == "meter_1p"
+
+
+def test_an_unknown_key_is_refused_with_line_and_nearest_key(write_config: Write) -> None:
+    path = change(write_config(), "period_s", "perod_s")
+    line = path.read_text().split("perod_s")[0].count("\n") + 1
+    assert refused(path) == (
+        f"gateway.toml:{line}: bus[0].device[0].perod_s: there is no such key here; did you mean 'period_s'?"
+    )
+
+
+def test_several_mistakes_are_told_together(write_config: Write) -> None:
+    path = change(write_config(), 'driver = "modbus-tcp"', 'driver = "modbus-tpc"')
+    change(path, "unit = 1", "unit = 300")
+    change(path, "mqtt://", "http://")
+    told = refused(path)
+    assert "bus[0].driver: 'modbus-tpc' is not known; did you mean 'modbus-tcp'?" in told
+    assert "bus[0].device[0].unit: 300 is not between 0 and 255" in told
+    assert "uplink.broker: expected mqtt://host:port" in told
+    assert len(told.splitlines()) == 3
+
+
+def test_a_channel_the_model_does_not_have_is_refused_with_the_nearest(write_config: Write) -> None:
+    told = refused(write_config(more="[bus.device.channel.volage]\ndeadband = 1.0\n"))
+    assert "bus[0].device[1].channel.volage: model 'meter_1p' has no channel 'volage'; did you mean 'voltage'?" in told
+
+
+def test_a_model_that_is_not_known_is_refused_with_the_nearest(write_config: Write) -> None:
+    told = refused(change(write_config(), '"meter_1p"', '"meter_p1"'))
+    assert "bus[0].device[0].model: " in told
+    assert "meter_1p" in told
+
+
+def test_a_counter_is_never_filtered(write_config: Write) -> None:
+    told = refused(write_config(more="[bus.device.channel.energy]\ndespike = true\n"))
+    assert "bus[0].device[1].channel.energy: energy is a counter" in told
+
+
+def test_a_low_pass_above_half_the_rate_is_refused_at_its_own_line(write_config: Write) -> None:
+    told = refused(write_config(more="[bus.device.channel.power]\nlowpass_hz = 5.0\n"))
+    assert "bus[0].device[1].channel.power.lowpass_hz: lowpass_hz must lie between 0 and 5" in told
+
+
+def test_a_secret_that_others_may_read_is_refused_with_the_command_to_run(write_config: Write, tmp_path: Path) -> None:
+    path = write_config()
+    (tmp_path / "key").chmod(0o640)
+    assert refused(path).endswith("uplink.key_file: others may read this secret; run: chmod 600 key")
+
+
+def test_a_secret_that_is_missing_or_no_key_is_refused(write_config: Write, tmp_path: Path) -> None:
+    path = write_config()
+    (tmp_path / "password").unlink()
+    (tmp_path / "key").write_text("abc")
+    told = refused(path)
+    assert "uplink.password_file: cannot read password: No such file or directory" in told
+    assert "uplink.key_file: key: a key is 64 hexadecimal digits" in told
+
+
+def test_no_problem_ever_shows_a_secret(write_config: Write, tmp_path: Path) -> None:
+    path = write_config()
+    (tmp_path / "key").write_text("5ec4e7" * 9)
+    assert "5ec4e7" not in refused(path)
+
+
+def test_a_wrong_check_character_is_told(write_config: Write) -> None:
+    told = refused(change(write_config(), "D1101149001000077A", "D1101149001000077B"))
+    assert "gateway.code: 'D1101149001000077B' is not a city code: " in told
+
+
+def test_a_code_of_the_wrong_kind_is_refused(write_config: Write) -> None:
+    told = refused(write_config(more='mount = "A110114G"\n'))
+    assert "mount" in told
+
+
+def test_a_code_that_stands_twice_is_refused_with_the_other_place(write_config: Write) -> None:
+    path = write_config()
+    first = path.read_text().split('code = "')[2][:18]
+    second = path.read_text().split('code = "')[3][:18]
+    assert f"bus[0].device[1].code: {first} stands twice; the other is bus[0].device[0]" in refused(
+        change(path, second, first.lower())
+    )
+
+
+def test_two_devices_of_one_unit_on_a_bus_are_refused(write_config: Write) -> None:
+    told = refused(change(write_config(), "unit = 2", "unit = 1"))
+    assert "bus[0].device[1].unit: 1 stands twice; the other is number 1" in told
+
+
+def test_two_owners_of_one_address_are_refused(write_config: Write) -> None:
+    more = '[[bus]]\nname = "other"\ndriver = "modbus-tcp"\naddress = "127.0.0.1:1"\n'
+    told = refused(write_config(more=more))
+    assert "bus[1].address: '127.0.0.1:1' stands twice" in told
+    assert "bus[1]: a bus without a device" in told
+
+
+def test_serial_settings_on_a_network_bus_are_refused(write_config: Write) -> None:
+    told = refused(change(write_config(), "timeout_s = 0.3", "timeout_s = 0.3\nbaud = 9600"))
+    assert "bus[0].baud: modbus-tcp has no serial port to set this on" in told
+
+
+@pytest.mark.parametrize("address", ["/dev/ttyUSB0", "127.0.0.1", "127.0.0.1:0", ":502", "host:x"])
+def test_a_network_bus_wants_host_and_port(write_config: Write, address: str) -> None:
+    assert "bus[0].address: modbus-tcp expects host:port" in refused(write_config(address=address))
+
+
+@pytest.mark.parametrize("position", ["[91, 0]", "[0, 181]", "[1]", '["a", 1]', "5", "[inf, 0]"])
+def test_a_position_off_the_earth_is_refused(write_config: Write, position: str) -> None:
+    assert "position: expected" in refused(write_config(more=f"position = {position}\n"))
+
+
+def test_a_password_in_the_broker_url_is_refused(write_config: Write) -> None:
+    told = refused(change(write_config(), "mqtt://", "mqtt://me:hidden@"))
+    assert "uplink.broker: no user or password in the URL" in told
+    assert "hidden" not in told
+
+
+@pytest.mark.parametrize(("url", "port", "tls"), [("mqtt://broker", 1883, False), ("mqtts://[::1]", 8883, True)])
+def test_a_broker_has_the_registered_port_unless_told(write_config: Write, url: str, port: int, tls: bool) -> None:
+    loaded = load(write_config(), HUTONG_UPLINK_BROKER=url)
+    assert (loaded.uplink.port, loaded.uplink.tls) == (port, tls)
+
+
+def test_variables_come_after_the_file(write_config: Write, tmp_path: Path) -> None:
+    loaded = load(write_config(), HUTONG_SPOOL_QUOTA_MB="7", HUTONG_GATEWAY_DATA_DIR="/elsewhere")
+    assert (loaded.spool.quota_bytes, loaded.gateway.data_dir) == (7 * 2**20, Path("/elsewhere"))
+    assert refused(write_config(), HUTONG_SPOOL_QOTA_MB="7") == (
+        "HUTONG_SPOOL_QOTA_MB (environment): there is no such key here; did you mean 'quota_mb'?"
+    )
+
+
+def test_a_key_is_read_as_bytes(write_config: Write) -> None:
+    loaded = load(write_config())
+    assert config.read_key(loaded.uplink) == bytes.fromhex("ab" * 32)
+    assert config.read_password(loaded.uplink) == "secret"
+
+
+def test_the_gateway_takes_as_many_devices_as_a_birth_describes() -> None:
+    assert config.MAX_DEVICES == birth.MAX_DEVICES
+
+
+def test_the_drivers_known_without_a_catalog_are_those_of_the_catalog() -> None:
+    assert set(config.DRIVERS) == set(catalog.BUILTIN)
+
+
+def test_reading_a_configuration_without_its_models_does_not_import_numpy(write_config: Write) -> None:
+    code = "import sys; from pathlib import Path; from agent import config, cli, status\n"
+    code += "config.load(Path(sys.argv[1]), {}); sys.exit('numpy' in sys.modules or 'asyncio.x' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code, str(write_config())], check=False).returncode == 0
+
+
+def test_every_setting_is_documented_under_its_table() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "configuration-agent.md").read_text("utf-8")
+    sections = dict(re.findall(r"^## (\[.*?\]+)\n(.*?)(?=^## )", text, re.DOTALL | re.MULTILINE))
+    documented = {name: set(re.findall(r"^\| `(\w+)` \|", body, re.MULTILINE)) for name, body in sections.items()}
+    assert documented == {name: keys_of(kind) for name, kind in TABLES.items()}
+
+
+TABLES = {
+    "[gateway]": config.GatewayConfig,
+    "[uplink]": config.UplinkConfig,
+    "[spool]": config.SpoolConfig,
+    "[metrics]": config.MetricsConfig,
+    "[[bus]]": config.BusConfig,
+    "[[bus.device]]": config.DeviceConfig,
+    "[bus.device.channel.NAME]": config.ChannelConfig,
+}
+SPELLED = {"host": "broker", "port": "broker", "tls": "broker", "quota_bytes": "quota_mb", "period_ms": "period_s"}
+
+
+def keys_of(kind: Any) -> set[str]:
+    spelled = {} if kind is config.MetricsConfig else SPELLED
+    return {spelled.get(field.name, field.name) for field in fields(kind)} - {"devices", "channels"}
+
+
+def test_the_documented_file_is_a_valid_one(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "configuration-agent.md").read_text("utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "gateway.toml").write_text(example)
+    for name, secret in (("password", "x"), ("key", "00" * 32)):
+        (tmp_path / name).write_text(secret)
+        (tmp_path / name).chmod(0o600)
+    assert load(tmp_path / "gateway.toml").buses[0].devices[0].mount == "B11011401180001239"

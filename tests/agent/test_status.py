@@ -1,0 +1,98 @@
+import asyncio
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent import status
+
+PAGE = """\
+gateway  D1101149001000077A  hutong 0.1.0, up 2 h
+uplink   mqtt://127.0.0.1:1883  connected for 60 s, 10 sent, 9 acknowledged
+spool    3 messages, 5 MB of 512 MB, oldest 7.5 s ago
+clock    free-running, within 120 ms
+
+pole-line  modbus-rtu /dev/ttyUSB0  open, 43% busy
+  unit  device  model            code                last value  state                  errors
+  1     路灯 1  lamp_controller  D1101149001000101X  0.7 s ago   ok                     3 timeout, 2 missed
+  12    Meter   meter_1p         D1101149001000102W  never       UNREACHABLE for 5 min  -
+
+tunnel  modbus-tcp 10.0.0.1:502  DOWN: no connection, 0% busy
+  unit  device  model  code  last value  state  errors"""
+
+
+@asynccontextmanager
+async def serving(directory: Path, report: dict[str, Any], until: Any) -> AsyncIterator[None]:
+    async def answer() -> dict[str, Any]:
+        return report
+
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(status.serve(directory, answer))
+        await until((directory / status.NAME).exists)
+        yield
+        task.cancel()
+
+
+async def test_who_asks_gets_the_report(tmp_path: Path, report: dict[str, Any], until: Any) -> None:
+    async with serving(tmp_path, report, until):
+        assert await asyncio.to_thread(status.ask, tmp_path) == report
+        assert await asyncio.to_thread(status.ask, tmp_path) == report
+
+
+async def test_the_socket_is_for_its_owner_alone_and_goes_with_the_process(
+    tmp_path: Path, report: dict[str, Any], until: Any
+) -> None:
+    async with serving(tmp_path, report, until):
+        assert stat.S_IMODE((tmp_path / status.NAME).stat().st_mode) == 0o600
+    assert not (tmp_path / status.NAME).exists()
+
+
+async def test_a_path_longer_than_a_socket_address_is_no_hindrance(
+    tmp_path: Path, report: dict[str, Any], until: Any
+) -> None:
+    deep = tmp_path / ("x" * 100) / ("y" * 100)
+    deep.mkdir(parents=True)
+    async with serving(deep, report, until):
+        assert (await asyncio.to_thread(status.ask, deep))["gateway"] == report["gateway"]
+
+
+async def test_the_socket_of_a_killed_process_is_replaced(tmp_path: Path, report: dict[str, Any], until: Any) -> None:
+    left = status._listen(tmp_path)
+    left.close()
+    with pytest.raises(status.NotRunning):
+        status.ask(tmp_path)
+    async with serving(tmp_path, report, until):
+        assert await until(lambda: asyncio.to_thread(answered, tmp_path)) == report
+
+
+def answered(directory: Path) -> dict[str, Any] | None:
+    try:
+        return status.ask(directory)
+    except status.NotRunning:
+        return None
+
+
+def test_where_nobody_runs_that_is_said(tmp_path: Path) -> None:
+    with pytest.raises(status.NotRunning, match="no hutong-agent answers"):
+        status.ask(tmp_path)
+    with pytest.raises(status.NotRunning, match="No such file"):
+        status.ask(tmp_path / "none")
+
+
+def test_the_page_says_what_an_operator_asks_first(report: dict[str, Any]) -> None:
+    assert status.render(report) == PAGE
+
+
+def test_a_broken_uplink_and_drops_are_not_overlooked(report: dict[str, Any]) -> None:
+    broken = report | {
+        "uplink": report["uplink"] | {"connected": False, "since_ms": None},
+        "spool": report["spool"] | {"dropped": 17, "oldest_ms": None},
+        "clock": {"state": "unset", "bound_ms": None, "steps": 0},
+    }
+    page = status.render(broken).splitlines()
+    assert page[1].startswith("uplink   mqtt://127.0.0.1:1883  NOT CONNECTED, ")
+    assert page[2] == "spool    3 messages, 5 MB of 512 MB, 17 DROPPED"
+    assert page[3] == "clock    unset"

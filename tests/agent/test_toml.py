@@ -1,0 +1,187 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.toml import ConfigError, Document, nearest, scan_lines, spell
+
+
+def read(tmp_path: Path, text: str, environ: dict[str, str] | None = None) -> Document:
+    path = tmp_path / "some.toml"
+    path.write_text(text, "utf-8")
+    return Document(path, environ or {}, "HUTONG", ["server"])
+
+
+def problems(document: Document) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        document.refuse_if_wrong()
+    return tuple(problem.rpartition("/")[2] for problem in caught.value.problems)
+
+
+def test_every_table_and_key_has_its_line() -> None:
+    text = '''# a comment = not a key
+[server]
+"port" = 1  # [not.a.table]
+list = [
+  1, # ]
+  2,
+]
+text = """
+[not]
+a = "key"
+"""
+
+[[bus]]
+name = "a=b # c"
+  [bus.device.channel."odd.name"]
+  deep . er = { x = 1, y = [2] }
+[[bus]]
+name = '[no]'
+[[bus.device]]
+unit = 1
+[[bus.device]]
+unit = 2'''
+    assert scan_lines(text) == {
+        ("server",): 2,
+        ("server", "port"): 3,
+        ("server", "list"): 4,
+        ("server", "text"): 8,
+        ("bus", 0): 13,
+        ("bus", 0, "name"): 14,
+        ("bus", 0, "device", "channel", "odd.name"): 15,
+        ("bus", 0, "device", "channel", "odd.name", "deep", "er"): 16,
+        ("bus", 1): 17,
+        ("bus", 1, "name"): 18,
+        ("bus", 1, "device", 0): 19,
+        ("bus", 1, "device", 0, "unit"): 20,
+        ("bus", 1, "device", 1): 21,
+        ("bus", 1, "device", 1, "unit"): 22,
+    }
+
+
+keys = st.from_regex(r"[a-z]{1,4}", fullmatch=True) | st.sampled_from(['"a b"', "'#'", '"\\u00e9="', '"]"'])
+values = st.sampled_from(
+    [
+        "1",
+        "true",
+        '"x = [#"',
+        "'\\'",
+        "[1, [2, 3]]",
+        "{ a = '}' }",
+        '"""\n[q]\nk = 1\\"""""',
+        "'''\n#'''",
+        "[\n1, # ]\n2]",
+    ]
+)
+
+
+@given(st.lists(st.tuples(st.booleans(), keys, values), max_size=10))
+def test_the_scan_finds_every_key_that_tomllib_finds_on_the_line_it_stands_on(
+    items: list[tuple[bool, str, str]],
+) -> None:
+    lines: list[str] = []
+    wanted: dict[tuple[str | int, ...], int] = {}
+    seen: set[str] = set()
+    line, table = 1, 0
+    for opens, key, value in items:
+        if opens:
+            lines.append("[[t]]")
+            wanted["t", table] = line
+            table, line, seen = table + 1, line + 1, set()
+        name = next(iter(tomllib.loads(f"{key}=0")))
+        if name in seen or (not table and name == "t"):
+            continue
+        seen.add(name)
+        lines.append(f"{key} = {value}")
+        wanted[("t", table - 1, name) if table else (name,)] = line
+        line += 1 + value.count("\n")
+    text = "\n".join(lines)
+    tomllib.loads(text)
+    assert scan_lines(text) == wanted
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    document = read(tmp_path, '[server]\nprot = 1\nhost = 5\nshare = 1.5\n[[bus]]\nname = ""\n')
+    server, (bus,) = document.root.table("server"), document.root.tables("bus")
+    bus.text("name")
+    server.text("host")
+    server.number("share", low=0, high=1)
+    server.integer("port", low=1, high=9)
+    server.done()
+    assert problems(document) == (
+        "some.toml:1: server: 'port' is missing: expected a whole number",
+        "some.toml:2: server.prot: there is no such key here; did you mean 'port'?",
+        "some.toml:3: server.host: expected a text in quotes, not 5",
+        "some.toml:4: server.share: 1.5 is not between 0 and 1",
+        "some.toml:6: bus[0].name: expected a text in quotes, and it is empty",
+    )
+
+
+@pytest.mark.parametrize("text", ["server = 3", "server = [1]"])
+def test_a_value_where_a_table_belongs_is_told(tmp_path: Path, text: str) -> None:
+    document = read(tmp_path, text)
+    document.root.table("server").done()
+    assert problems(document) == ("some.toml:1: server: expected a table [server]",)
+
+
+def test_a_table_where_an_array_of_tables_belongs_is_told(tmp_path: Path) -> None:
+    document = read(tmp_path, "[bus]\nname = 'a'")
+    assert document.root.tables("bus") == []
+    assert problems(document) == ("some.toml:1: bus: expected tables, each under its own [[bus]]",)
+
+
+def test_a_truth_value_is_not_a_number(tmp_path: Path) -> None:
+    document = read(tmp_path, "a = true\nb = true\nc = 1\nd = [1, true]\ne = nan")
+    root = document.root
+    assert (root.integer("a", 3, low=0, high=9), root.number("b", 4, low=0, high=9)) == (3, 4)
+    assert (root.boolean("c", default=True), root.numbers("d", 2)) == (True, None)
+    root.number("e", low=0, high=1)
+    assert len(problems(document)) == 5
+
+
+def test_a_variable_replaces_a_key_and_is_named_when_it_is_wrong(tmp_path: Path) -> None:
+    environ = {"HUTONG_SERVER_PORT": "80", "HUTONG_SERVER_HOST": "", "HUTONG_SERVER_PROT": "1", "HUTONG_OTHER_X": "1"}
+    document = read(tmp_path, "[server]\nport = 1\nhost = 'a'\non = false", environ | {"HUTONG_SERVER_ON": "true"})
+    server = document.root.table("server")
+    assert server.integer("port", low=1, high=100) == 80
+    assert server.boolean("on", default=False) is True
+    server.text("host")
+    server.done()
+    document.root.done()
+    assert problems(document) == (
+        "HUTONG_SERVER_HOST (environment): expected a text in quotes, and it is empty",
+        "HUTONG_SERVER_PROT (environment): there is no such key here; did you mean 'port'?",
+    )
+
+
+def test_a_variable_may_set_what_the_file_leaves_out(tmp_path: Path) -> None:
+    document = read(tmp_path, "", {"HUTONG_SERVER_SHARE": "0.5"})
+    assert document.root.table("server").number("share", low=0, high=1) == 0.5
+    document.refuse_if_wrong()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"a = ", "not valid TOML"), (b"a = 1\na = 2", "not valid TOML"), (b"\xff", "not UTF-8 text")],
+)
+def test_a_file_that_is_not_toml_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=words):
+        Document(path, {}, "HUTONG", [])
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.toml: No such file"):
+        Document(tmp_path / "none.toml", {}, "HUTONG", [])
+
+
+def test_only_a_near_name_is_proposed() -> None:
+    assert nearest("perod_s", ["period_s", "unit"]) == "; did you mean 'period_s'?"
+    assert nearest("qqq", ["period_s", "unit"]) == ""
+
+
+def test_a_place_is_spelled_as_people_write_it() -> None:
+    assert spell(("bus", 0, "device", 2, "unit")) == "bus[0].device[2].unit"

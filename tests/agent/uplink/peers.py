@@ -1,0 +1,214 @@
+"""A real broker, a server that answers as it is told to, and a gateway's end: spool and uplink on a real disk."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from aiomqtt import Client, ProtocolVersion
+
+from agent.spool import Spool
+from agent.uplink import Broker, Uplink
+from protocols.edge import cose
+from protocols.edge.envelope import address_of, open_sealed, parse_topic, seal
+from protocols.edge.messages import (
+    Acknowledgement,
+    AckRange,
+    AckStatus,
+    Birth,
+    Clock,
+    ClockState,
+    Command,
+    Event,
+    Message,
+    Origin,
+    Spooled,
+    State,
+    acknowledgement_digest,
+    digest,
+    encode,
+)
+from sim_devices.city import broker as city_broker
+
+GATEWAY = "D1101149001000077A"
+SERVER = "hutong-ingest"
+KEY = bytes(range(32))
+QUOTA = 8 << 20
+RESEND_S = 0.4
+
+
+@dataclass
+class City:
+    folder: Path
+    running: city_broker.Broker | None = None
+
+    def start(self) -> None:
+        self.running = city_broker.start(self.folder, {GATEWAY: "gateway's", SERVER: "server's", "other": "other's"})
+
+    def stop(self) -> None:
+        if self.running is not None:
+            self.running.stop()
+        self.running = None
+
+    @property
+    def port(self) -> int:
+        assert self.running is not None
+        return self.running.port
+
+
+@dataclass
+class Arrived:
+    leaf: str
+    message: Message
+    payload: bytes
+    sealed: bytes
+
+
+@dataclass
+class Server:
+    """The other end. `judge` says what becomes of a spooled message, None for silence."""
+
+    client: Client
+    key: bytes = KEY
+    arrived: list[Arrived] = field(default_factory=list)
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    judge: Callable[[Spooled], AckStatus | None] = lambda _: AckStatus.STORED
+    retry_after_ms: int = 0
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as answers:
+            await self._hear(answers)
+
+    async def _hear(self, answers: asyncio.TaskGroup) -> None:
+        async for message in self.client.messages:
+            address = parse_topic(str(message.topic))
+            opened = open_sealed(address, message.payload, {cose.key_id(self.key): self.key})
+            async with self.changed:
+                self.arrived.append(Arrived(address.leaf, opened.message, opened.payload, message.payload))
+                self.changed.notify_all()
+            if isinstance(opened.message, State | Command | Acknowledgement):
+                continue
+            status = self.judge(opened.message)
+            if status is not None:
+                answers.create_task(self.acknowledge(status, [opened.payload], opened.message.origin))
+
+    async def acknowledge(self, status: AckStatus, payloads: Sequence[bytes], first: Origin) -> None:
+        value = acknowledgement_digest([digest(payload) for payload in payloads])
+        await self.send(acknowledgement(first, len(payloads), status, value, self.retry_after_ms), self.key)
+
+    async def send(self, message: Acknowledgement | Command, key: bytes, retain: bool = False) -> None:
+        address = address_of(message)
+        await self.client.publish(address.topic, seal(address, encode(message), key), qos=1, retain=retain)
+
+    def spooled(self) -> list[Spooled]:
+        return [one.message for one in self.arrived if not isinstance(one.message, State | Command | Acknowledgement)]
+
+    def payloads(self) -> list[bytes]:
+        return [one.payload for one in self.arrived if one.leaf != "state"]
+
+    def states(self) -> list[State]:
+        return [one.message for one in self.arrived if isinstance(one.message, State)]
+
+    async def wait_for(self, predicate: Callable[[], bool], timeout: float = 10.0) -> None:
+        async with asyncio.timeout(timeout), self.changed:
+            await self.changed.wait_for(predicate)
+
+
+def acknowledgement(
+    first: Origin, count: int, status: AckStatus, value: bytes, retry_after_ms: int = 0
+) -> Acknowledgement:
+    ranges = (AckRange(first.seq, first.seq + count - 1, status, value),)
+    return Acknowledgement(first.gateway, first.incarnation, ranges, retry_after_ms)
+
+
+@asynccontextmanager
+async def serve(broker: City) -> AsyncIterator[Server]:
+    client = Client(
+        "127.0.0.1",
+        broker.port,
+        username=SERVER,
+        password="server's",
+        protocol=ProtocolVersion.V5,
+        socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+    )
+    async with client, asyncio.TaskGroup() as tasks:
+        client.pending_calls_threshold = 10_000
+        await client.subscribe([(f"hutong/1/+/{leaf}", 1) for leaf in ("birth", "data", "event", "state")])
+        server = Server(client)
+        running = tasks.create_task(server.run())
+        try:
+            yield server
+        finally:
+            running.cancel()
+
+
+@dataclass
+class Gateway:
+    spool: Spool
+    uplink: Uplink
+    commands: list[Command] = field(default_factory=list)
+
+    async def events(self, count: int, size: int = 10) -> list[int]:
+        return [await self.spool.put(event(number, size)) for number in range(count)]
+
+    async def drained(self, timeout: float = 10.0) -> None:
+        await until(lambda: self.spool.snapshot.rows == 0, timeout)
+
+
+def origin() -> Origin:
+    return Origin(GATEWAY, 0, 0, bytes(16), 1000, Clock(ClockState.SYNCHRONISED, 5))
+
+
+def event(number: int, size: int = 10) -> Event:
+    return Event(origin(), 1_700_000_000_000 + number, "test", GATEWAY, 0, {"number": number, "fill": bytes(size)})
+
+
+def birth(description: bytes = b"what there is") -> Birth:
+    return Birth(origin(), description)
+
+
+async def until(predicate: Callable[[], bool], timeout: float = 10.0) -> None:
+    async with asyncio.timeout(timeout):
+        while not predicate():  # noqa: ASYNC110 (what is waited for has no event)
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def gateway(
+    broker: City, folder: Path, *, window_bytes: int = 1 << 20, key: bytes = KEY
+) -> AsyncIterator[Gateway]:
+    async with Spool(folder / "spool.db", QUOTA, group_s=0.005) as spool, asyncio.TaskGroup() as tasks:
+        commands: list[Command] = []
+
+        async def on_command(command: Command) -> None:
+            commands.append(command)
+
+        def state(connection: int, number: int, online: bool) -> State:
+            now = spool.snapshot
+            clock = Clock(ClockState.SYNCHRONISED, 5)
+            return State(
+                GATEWAY, now.incarnation, bytes(16), connection, number, online, time.time_ns() // 1_000_000, clock,
+                now.first_kept, now.next_seq, now.dropped,
+            )  # fmt: skip
+
+        uplink = Uplink(
+            Broker("127.0.0.1", broker.port, username=GATEWAY, password="gateway's"),
+            GATEWAY,
+            {cose.key_id(key): key},
+            spool,
+            state,
+            origin,
+            on_command,
+            random=Random(1),
+            window_bytes=window_bytes,
+            resend_s=RESEND_S,
+        )
+        running = tasks.create_task(uplink.run())
+        try:
+            yield Gateway(spool, uplink, commands)
+        finally:
+            running.cancel()

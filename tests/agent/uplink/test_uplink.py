@@ -1,0 +1,328 @@
+"""The uplink against a real broker, with a server that answers well, badly, late or not at all."""
+
+import asyncio
+import socket
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from aiomqtt import Client
+
+from agent.uplink import Uplink
+from protocols.edge.birth import description_hash
+from protocols.edge.messages import (
+    MAX_SEQ,
+    AckStatus,
+    Batch,
+    Birth,
+    Command,
+    Event,
+    Spooled,
+    State,
+    acknowledgement_digest,
+    digest,
+)
+from tests.agent.uplink.peers import (
+    GATEWAY,
+    KEY,
+    City,
+    Gateway,
+    acknowledgement,
+    birth,
+    event,
+    gateway,
+    origin,
+    serve,
+    until,
+)
+
+OTHER_KEY = bytes(32)
+
+
+async def test_what_is_put_arrives_in_order_and_is_freed_when_acknowledged(broker: City, tmp_path: Path) -> None:
+    async with serve(broker) as server, gateway(broker, tmp_path) as edge:
+        await edge.events(300, size=100)
+        await edge.drained()
+        firsts = list(dict.fromkeys(message.origin.seq for message in server.spooled()))
+        assert firsts == list(range(1, 301))
+        await until(lambda: edge.uplink.counters.acknowledged == 300)
+
+
+async def test_a_state_is_published_before_anything_else(broker: City, tmp_path: Path) -> None:
+    async with serve(broker) as server, gateway(broker, tmp_path) as edge:
+        await edge.events(1)
+        await server.wait_for(lambda: len(server.arrived) >= 2)
+        first = server.arrived[0].message
+        assert isinstance(first, State)
+        assert first.online
+        assert first.connection == edge.spool.snapshot.connection
+
+
+async def test_the_brokers_receipt_frees_nothing(broker: City, tmp_path: Path) -> None:
+    async with serve(broker) as server, gateway(broker, tmp_path) as edge:
+        server.judge = lambda _: None
+        await edge.events(3)
+        await server.wait_for(lambda: len(server.spooled()) >= 6)  # each was sent again on the timer
+        assert edge.spool.snapshot.rows == 3
+
+
+async def test_a_message_lost_on_the_way_is_sent_again_until_it_is_answered(broker: City, tmp_path: Path) -> None:
+    async with serve(broker) as server, gateway(broker, tmp_path) as edge:
+        seen: set[int] = set()
+
+        def every_other_time(message: Spooled) -> AckStatus | None:
+            if message.origin.seq in seen:
+                return AckStatus.STORED
+            seen.add(message.origin.seq)
+            return None
+
+        server.judge = every_other_time
+        await edge.events(20)
+        await edge.drained()
+        assert edge.uplink.counters.resent >= 20
+        by_seq: dict[int, set[bytes]] = {}
+        for arrived in server.arrived:
+            if isinstance(arrived.message, Event):
+                by_seq.setdefault(arrived.message.origin.seq, set()).add(arrived.payload)
+        assert all(len(payloads) == 1 for payloads in by_seq.values())
+
+
+async def test_while_nobody_answers_only_a_probe_is_repeated(broker: City, tmp_path: Path) -> None:
+    async with serve(broker) as server, gateway(broker, tmp_path) as edge:
+        server.judge = lambda _: None
+        await edge.events(20, size=20_000)
+        await server.wait_for(lambda: len(server.spooled()) >= 24)
+        again = [message.origin.seq for message in server.spooled()[20:]]
+        assert max(again) <= 2  # 32 KB of the 400 KB in flight
+
+
+async def test_no_more_is_in_flight_than_the_window_holds(broker: City, tmp_path: Path) -> None:
+    async with serve(broker) as server, gateway(broker, tmp_path, window_bytes=10_000) as edge:
+        server.judge = lambda _: None
+        await edge.events(30, size=2_000)
+        await server.wait_for(lambda: len(server.spooled()) >= 10)
+        assert max(message.origin.seq for message in server.spooled()) <= 5
+
+
+@pytest.mark.parametrize("attack", ["wrong key", "other bytes", "other incarnation", "beyond what was sent"])
+async def test_a_forged_acknowledgement_frees_nothing(attack: str, broker: City, tmp_path: Path) -> None:
+    async with serve(broker) as server, gateway(broker, tmp_path) as edge:
+        server.judge = lambda _: None
+        await edge.events(3)
+        await server.wait_for(lambda: len(server.spooled()) >= 3)
+        payloads = server.payloads()[:3]
+        value = acknowledgement_digest([digest(payload) for payload in payloads])
+        first = server.spooled()[0].origin
+        true = acknowledgement(first, 3, AckStatus.STORED, value)
+        match attack:
+            case "wrong key":
+                await server.send(true, OTHER_KEY)
+            case "other bytes":
+                await server.send(acknowledgement(first, 3, AckStatus.STORED, bytes(8)), KEY)
+            case "other incarnation":
+                await server.send(replace(true, incarnation=first.incarnation ^ 1), KEY)
+            case "beyond what was sent":
+                await server.send(acknowledgement(first, 4000, AckStatus.STORED, value), KEY)
+        await until(lambda: sum(edge.uplink.counters.refused.values()) == 1)
+        assert edge.spool.snapshot.rows == 3
+        await server.send(true, KEY)
+        await edge.drained()
+
+
+async def test_an_acknowledgement_for_another_gateway_put_on_our_topic_is_refused(broker: City, tmp_path: Path) -> None:
+    async with serve(broker) as server, gateway(broker, tmp_path) as edge:
+        server.judge = lambda _: None
+        await edge.events(1)
+        await server.wait_for(lambda: bool(server.spooled()))
+        other = acknowledgement(
+            replace(server.spooled()[0].origin, gateway="D1101149001000078B"), 1, AckStatus.STORED, bytes(8)
+        )
+        from protocols.edge.envelope import address_of, seal
+        from protocols.edge.messages import encode
+
+        await server.client.publish(f"hutong/1/{GATEWAY}/ack", seal(address_of(other), encode(other), KEY), qos=1)
+        await until(lambda: edge.uplink.counters.refused["seal"] == 1)
+        assert edge.spool.snapshot.rows == 1
+
+
+async def test_a_replayed_acknowledgement_changes_nothing(broker: City, tmp_path: Path) -> None:
+    async with serve(broker) as server, gateway(broker, tmp_path) as edge:
+        await edge.events(2)
+        await edge.drained()
+        server.judge = lambda _: None
+        await edge.events(1)
+        first = server.spooled()[0].origin
+        value = acknowledgement_digest([digest(payload) for payload in server.payloads()[:2]])
+        await server.send(acknowledgement(first, 2, AckStatus.STORED, value), KEY)
+        await server.wait_for(lambda: len(server.spooled()) >= 4)
+        assert edge.spool.snapshot.rows == 1
+        assert edge.uplink.counters.acknowledged == 2
+
+
+async def test_a_birth_the_server_lost_is_sent_first_and_the_batch_behind_it(broker: City, tmp_path: Path) -> None:
+    async with serve(broker) as server, gateway(broker, tmp_path) as edge:
+        known: set[bytes] = set()
+        amnesia = [True]
+
+        def judge(message: Spooled) -> AckStatus | None:
+            if isinstance(message, Birth):
+                if not amnesia.pop() if amnesia else True:
+                    known.add(description_hash(message.description))
+                return AckStatus.STORED
+            if isinstance(message, Batch) and message.birth not in known:
+                return AckStatus.NEED_BIRTH
+            return AckStatus.STORED
+
+        server.judge = judge
+        await edge.spool.put(birth(b"poles"), urgent=True)
+        await edge.drained()
+        await edge.spool.put(Batch(origin(), description_hash(b"poles"), 1_700_000_000_000, ()))
+        await edge.drained()
+        kinds = [type(message).__name__ for message in server.spooled()]
+        assert kinds == ["Birth", "Batch", "Birth", "Batch"]
+        births = [message for message in server.spooled() if isinstance(message, Birth)]
+        assert births[0].description == births[1].description
+        assert births[0].origin.seq != births[1].origin.seq
+        assert edge.uplink.counters.births_again == 1
+
+
+async def test_after_a_fork_only_what_the_server_does_not_hold_is_numbered_anew(broker: City, tmp_path: Path) -> None:
+    async with serve(broker) as server, gateway(broker, tmp_path) as edge:
+        old = edge.spool.snapshot.incarnation
+        held: list[Spooled] = []
+
+        def judge(message: Spooled) -> AckStatus | None:
+            if message.origin.incarnation == old and message.origin.seq in (2, 3):
+                return AckStatus.FORK
+            held.append(message)
+            return AckStatus.STORED
+
+        server.judge = judge
+        await edge.events(5)
+        await until(lambda: edge.uplink.counters.forks == 1)
+        await edge.events(2)
+        await edge.drained()
+        assert edge.spool.snapshot.incarnation != old
+        numbers = sorted(
+            (message.data["number"], message.origin.seq, message.origin.incarnation == old)
+            for message in held
+            if isinstance(message, Event)
+        )
+        before = [(number, seq) for number, seq, is_old in numbers if is_old]
+        after = [(number, seq) for number, seq, is_old in numbers if not is_old]
+        assert before == [(0, 1), (3, 4), (4, 5)]
+        assert sorted(after) == [(0, 3), (1, 1), (1, 4), (2, 2)]  # 1 and 2 were forked; then two new events
+
+
+async def test_a_server_that_asks_for_time_gets_it(broker: City, tmp_path: Path) -> None:
+    async with serve(broker) as server, gateway(broker, tmp_path) as edge:
+        server.judge = lambda _: AckStatus.SLOW
+        server.retry_after_ms = 1000
+        await edge.events(1)
+        await until(lambda: edge.uplink.counters.pauses == 1)
+        asked = asyncio.get_running_loop().time()
+        server.judge = lambda _: AckStatus.STORED
+        await edge.events(3)
+        await edge.drained()
+        assert asyncio.get_running_loop().time() - asked > 0.9
+
+
+async def test_a_broker_that_was_killed_costs_nothing_but_time(broker: City, tmp_path: Path) -> None:
+    async with gateway(broker, tmp_path) as edge:
+        async with serve(broker) as server:
+            server.judge = lambda _: None
+            await edge.events(5)
+            await server.wait_for(lambda: len(server.spooled()) >= 5)
+        await asyncio.to_thread(broker.stop)
+        await edge.events(5)
+        await until(lambda: not edge.uplink.connected)
+        await asyncio.to_thread(broker.start)
+        async with serve(broker) as server:
+            await edge.drained(timeout=20)
+            assert {message.origin.seq for message in server.spooled()} == set(range(1, 11))
+        assert edge.uplink.counters.connects >= 2
+
+
+def a_command(edge: Gateway, **changes: object) -> Command:
+    command = Command(
+        gateway=GATEWAY,
+        incarnation=edge.spool.snapshot.incarnation,
+        number=1,
+        id=bytes(range(16)),
+        issued=1,
+        expires=2**40,
+        device="D1101149001000101X",
+        channel="relay",
+        value=Decimal(1),
+        principal="test",
+    )
+    return replace(command, **changes)  # type: ignore[arg-type]
+
+
+async def test_a_command_arrives_only_sealed_for_this_gateway_and_incarnation(broker: City, tmp_path: Path) -> None:
+    async with serve(broker) as server, gateway(broker, tmp_path) as edge:
+        await until(lambda: edge.uplink.connected)
+        await server.send(a_command(edge), OTHER_KEY)
+        await server.send(a_command(edge, incarnation=77), KEY)
+        await server.client.publish(f"hutong/1/{GATEWAY}/cmd", b"noise", qos=1)
+        await server.send(a_command(edge), KEY)
+        await until(lambda: bool(edge.commands))
+        assert edge.commands == [a_command(edge)]
+        assert edge.uplink.counters.refused == {"seal": 2, "incarnation": 1}
+
+
+async def test_a_retained_command_is_refused(broker: City, tmp_path: Path) -> None:
+    async with serve(broker) as server:
+        async with gateway(broker, tmp_path) as edge:
+            await until(lambda: edge.uplink.connected)
+            command = a_command(edge)
+        await server.send(command, KEY, retain=True)
+        async with gateway(broker, tmp_path) as edge:
+            await until(lambda: edge.uplink.counters.refused["retained"] == 1)
+            assert edge.commands == []
+        await server.client.publish(f"hutong/1/{GATEWAY}/cmd", b"", qos=1, retain=True)
+
+
+async def test_whoever_stops_says_so_and_for_whoever_dies_the_will_does(broker: City, tmp_path: Path) -> None:
+    async with serve(broker) as server, gateway(broker, tmp_path) as edge:
+        await server.wait_for(lambda: bool(server.states()))
+        cut(edge.uplink)
+        await server.wait_for(lambda: any(not state.online for state in server.states()))
+        will = next(state for state in server.states() if not state.online)
+        assert (will.connection, will.number) == (server.states()[0].connection, MAX_SEQ)
+        await server.wait_for(lambda: server.states()[-1].online)
+        assert server.states()[-1].connection > will.connection
+    async with serve(broker) as server:
+        async with gateway(broker, tmp_path) as edge:
+            await server.wait_for(lambda: bool(server.states()))
+        await server.wait_for(lambda: not server.states()[-1].online)
+        assert server.states()[-1].number < MAX_SEQ
+
+
+def cut(uplink: Uplink) -> None:
+    """Breaks the connection as a cable would."""
+    session = uplink._session
+    assert session is not None
+    client: Client = session._client
+    broken = client._client.socket()
+    assert isinstance(broken, socket.socket)
+    broken.shutdown(socket.SHUT_RDWR)
+
+
+async def test_a_state_that_changed_is_published_at_once(broker: City, tmp_path: Path) -> None:
+    async with serve(broker) as server, gateway(broker, tmp_path) as edge:
+        await server.wait_for(lambda: bool(server.states()))
+        edge.uplink.state_changed()
+        await server.wait_for(lambda: len(server.states()) == 2)
+        first, second = server.states()
+        assert (second.connection, second.number) == (first.connection, first.number + 1)
+
+
+async def test_rows_of_an_earlier_life_are_sent_on_connecting(broker: City, tmp_path: Path) -> None:
+    async with gateway(broker, tmp_path) as edge:
+        await edge.events(4)
+    async with gateway(broker, tmp_path) as edge, serve(broker) as server:
+        await edge.spool.put(event(4))
+        await edge.drained()
+        assert {message.origin.seq for message in server.spooled()} == {1, 2, 3, 4, 5}

@@ -1,0 +1,273 @@
+"""The ingest process over a real broker, on a real database, that is also killed."""
+
+import asyncio
+import secrets
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from fleet_server.config import BrokerSettings, DatabaseSettings, Settings
+from fleet_server.ingest import process
+from fleet_server.kernel.context import Context
+from fleet_server.kernel.database import Database
+from fleet_server.kernel.migrate import migrate
+from fleet_server.kernel.ports import Ports
+from protocols.edge import envelope
+from protocols.edge.envelope import Address
+from protocols.edge.messages import Acknowledgement, AckStatus, Message, acknowledgement_digest, digest, encode
+from sim_devices.city import postgres as city_postgres
+
+INGEST = ("hutong-ingest", "ingest")
+NOW_MS = 1_772_368_200_000
+
+
+@dataclass
+class Keys:
+    """The port GatewayKeys, of gateways that are enrolled by hand."""
+
+    known: dict[str, dict[bytes, bytes]] = field(default_factory=dict)
+
+    async def keys(self, gateway: str) -> dict[bytes, bytes]:
+        return self.known.get(gateway, {})
+
+
+class Wire:
+    """A gateway's side of the broker: publishes, and collects what was acknowledged under its key."""
+
+    def __init__(self, broker: Any, gateway: Any) -> None:
+        self.gateway = gateway
+        self.statuses: dict[int, AckStatus] = {}
+        self.digests: list[tuple[int, int, bytes]] = []
+        self._loop = asyncio.get_running_loop()
+        self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        self._client.username_pw_set(*INGEST)
+        self._client.on_message = self._on_message
+        self._client.connect(broker.host, broker.port)
+        self._client.subscribe(Address(gateway.code, "ack").topic, qos=1)
+        self._client.loop_start()
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def send(self, *messages: Message) -> None:
+        for message in messages:
+            raw = self.gateway.seal(message)
+            self.send_raw(raw.topic, raw.sealed)
+
+    def send_raw(self, topic: str, payload: bytes) -> None:
+        self._client.publish(topic, payload, qos=1)
+
+    def _on_message(self, _client: Any, _data: Any, message: MQTTMessage) -> None:
+        address = envelope.parse_topic(message.topic)
+        opened = envelope.open_sealed(address, bytes(message.payload), self.gateway.keys).message
+        assert not message.retain
+        self._loop.call_soon_threadsafe(self._take, opened)
+
+    def _take(self, message: Message) -> None:
+        assert isinstance(message, Acknowledgement)
+        for acked in message.ranges:
+            self.digests.append((acked.first, acked.last, acked.digest))
+            for seq in range(acked.first, acked.last + 1):
+                self.statuses[seq] = acked.status
+
+
+async def until(condition: Callable[[], Any], seconds: float = 15.0) -> None:
+    async with asyncio.timeout(seconds):
+        # What is waited for happens in another process.
+        while not (found := condition()) or (isinstance(found, Awaitable) and not await found):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+@dataclass
+class Running:
+    context: Context
+    keys: Keys
+
+    async def value(self, query: str, *arguments: object) -> Any:
+        async with self.context.database.system() as connection:
+            return await connection.fetchval(query, *arguments)
+
+
+@asynccontextmanager
+async def ingesting(broker: Any, url: str, clock: Any, keys: Keys) -> AsyncIterator[Running]:
+    settings = Settings(
+        database=DatabaseSettings(ingest=url),
+        broker=BrokerSettings(url=broker.url, username=INGEST[0], password=INGEST[1]),
+    )
+    ports = Ports()
+    ports.open("gateway_keys", keys)
+    async with Database(url) as database:
+        context = Context(settings, database, clock, ports, cast("Any", None), cast("Any", None))
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(process.run(context))
+            yield Running(context, keys)
+            task.cancel()
+
+
+@pytest.fixture
+def keys(gateway: Any) -> Keys:
+    return Keys({gateway.code: gateway.keys})
+
+
+@pytest.fixture
+def now_clock(hand: Any) -> Any:
+    class Still:
+        def now(self) -> Any:
+            return hand.now
+
+    return Still()
+
+
+@pytest.fixture
+async def running(broker: Any, database_urls: Any, now_clock: Any, keys: Keys) -> AsyncIterator[Running]:
+    async with ingesting(broker, database_urls.ingest, now_clock, keys) as running:
+        yield running
+
+
+@asynccontextmanager
+async def wired(broker: Any, gateway: Any) -> AsyncIterator[Wire]:
+    wire = Wire(broker, gateway)
+    try:
+        yield wire
+    finally:
+        wire.close()
+
+
+@pytest.fixture
+async def wire(broker: Any, gateway: Any, running: Running) -> AsyncIterator[Wire]:
+    async with wired(broker, gateway) as wire:
+        yield wire
+
+
+async def settled(wire: Wire, *messages: Message, seconds: float = 20.0) -> None:
+    """As a gateway does: sends what is not acknowledged again until all of it is."""
+    pending = {message.origin.seq: message for message in messages}  # type: ignore[union-attr]
+    async with asyncio.timeout(seconds):
+        while left := [message for seq, message in pending.items() if seq not in wire.statuses]:
+            wire.send(*left)
+            try:
+                await until(lambda: all(seq in wire.statuses for seq in pending), 1.0)
+            except TimeoutError:
+                continue
+
+
+async def test_what_a_gateway_sends_is_stored_and_acknowledged_with_the_digest_of_its_bytes(
+    wire: Wire, running: Running, gateway: Any
+) -> None:
+    messages = [gateway.birth(), *(gateway.batch(power=[1.0, 2.0]) for _ in range(20))]
+    await settled(wire, *messages)
+    assert set(wire.statuses.values()) == {AckStatus.STORED}
+    by_seq = {message.origin.seq: digest(encode(message)) for message in messages}
+    for first, last, acked in wire.digests:
+        assert acked == acknowledgement_digest([by_seq[seq] for seq in range(first, last + 1)])
+    assert await running.value("SELECT sum(readings) FROM chunk") == 40
+
+
+async def test_forged_foreign_oversized_and_misplaced_messages_get_no_answer_and_a_reason(
+    wire: Wire, running: Running, gateway: Any, other_gateway: Any
+) -> None:
+    stranger = other_gateway(code="D1101149001000078X")
+    forger = other_gateway(key=b"f" * 32)
+    good = gateway.seal(gateway.birth())
+    wire.send_raw(forger.seal(forger.birth()).topic, forger.seal(forger.birth()).sealed)  # not the gateway's key
+    wire.send_raw(stranger.seal(stranger.birth()).topic, stranger.seal(stranger.birth()).sealed)  # not enrolled
+    wire.send_raw(good.topic.replace("birth", "data"), good.sealed)  # redirected
+    wire.send_raw(good.topic, good.sealed[:-9])  # cut
+    wire.send_raw(good.topic, secrets.token_bytes(300_000))  # too long
+    wire.send_raw("hutong/1/not-a-gateway/data", b"\xa0")
+    expected = {"not-authentic", "unknown-gateway", "oversized", "wrong-topic"}
+
+    async def seen() -> bool:
+        found = await running.value("SELECT array_agg(DISTINCT reason) FROM quarantine")
+        return set(found or ()) == expected
+
+    await until(seen)
+    assert not wire.statuses
+    assert await running.value("SELECT count(*) FROM gateway_incarnation") == 0
+    assert await running.value("SELECT max(octet_length(body)) FROM quarantine") <= 512
+    await until(lambda: running.value("SELECT count FROM ingest_count WHERE name = 'refused:not-authentic'"))
+
+
+async def test_one_poison_batch_harms_itself_alone(
+    wire: Wire, running: Running, gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No message is known that the database refuses, so one is chosen and its row made impossible."""
+    from fleet_server.ingest import commit
+
+    true_rows = commit.chunk_rows
+
+    def rows(device: int, blocks: Any, cursor: Any, seq: int | None, clock: int) -> Any:
+        made = true_rows(device, blocks, cursor, seq, clock)
+        return [(*row[:6], 2**31, row[7]) for row in made] if seq == 13 else made
+
+    monkeypatch.setattr(commit, "chunk_rows", rows)
+    await settled(wire, gateway.birth(), *(gateway.batch(power=[1.0]) for _ in range(40)))
+    bad = {seq for seq, status in wire.statuses.items() if status is not AckStatus.STORED}
+    assert bad == {13}
+    assert wire.statuses[13] is AckStatus.QUARANTINED
+    assert await running.value("SELECT reason FROM quarantine WHERE seq = 13") == "poison"
+    assert await running.value("SELECT count(*) FROM chunk") == 39
+    assert await running.value("SELECT stored + quarantined FROM gateway_incarnation") == 41
+
+
+async def test_a_new_key_opens_messages_at_once_although_the_old_one_was_remembered(
+    wire: Wire, running: Running, gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleet_server.ingest.keys.RECHECK_S", 0.0)
+    await settled(wire, gateway.birth())
+    gateway.key = b"n" * 32
+    running.keys.known[gateway.code] = gateway.keys
+    await settled(wire, gateway.batch(power=[1.0]))
+    assert wire.statuses[2] is AckStatus.STORED
+
+
+async def test_a_database_killed_under_load_loses_nothing_and_stores_nothing_twice(
+    broker: Any, gateway: Any, keys: Keys, now_clock: Any, tmp_path: Path
+) -> None:
+    server = city_postgres.start(tmp_path / "own")  # durable: what it confirmed must survive
+    try:
+        await migrate(server.owner_url)
+        async with ingesting(broker, server.ingest_url, now_clock, keys) as running, wired(broker, gateway) as wire:
+            await settled(wire, gateway.birth(seq=100_000))
+            batches: list[Any] = []
+
+            async def load() -> None:
+                while True:
+                    batches.append(gateway.batch(power=[1.0], t0=NOW_MS - 3_000_000 + 100 * len(batches)))
+                    wire.send(batches[-1])
+                    await asyncio.sleep(0.002)
+
+            async with asyncio.TaskGroup() as tasks:
+                loading = tasks.create_task(load())
+                await until(lambda: len(wire.statuses) > 50)
+                server.process.send(signal.SIGQUIT)  # "immediate": no clean-up, as after a crash
+                await until(lambda: server.process.poll() is not None)
+                acknowledged = set(wire.statuses)
+                server = await asyncio.to_thread(city_postgres.start, tmp_path / "own")
+                await until(lambda: len(wire.statuses) > len(acknowledged))
+                loading.cancel()
+            await settled(wire, *batches)
+            assert set(wire.statuses.values()) == {AckStatus.STORED}
+            stored = await running.value("SELECT array_agg(seq ORDER BY seq) FROM chunk")
+            assert stored == [batch.origin.seq for batch in batches]
+            assert await running.value("SELECT sum(n[1]) FROM rollup_hour") == len(batches)
+    finally:
+        server.stop()
+
+
+async def test_while_the_database_is_away_nothing_is_answered(
+    broker: Any, gateway: Any, keys: Keys, now_clock: Any, database_urls: Any
+) -> None:
+    nowhere = database_urls.ingest.replace("?host=", "?host=/nowhere")
+    async with ingesting(broker, nowhere, now_clock, keys), wired(broker, gateway) as wire:
+        wire.send(gateway.birth())
+        await asyncio.sleep(0.5)  # the absence of an answer takes time to see
+        assert not wire.statuses

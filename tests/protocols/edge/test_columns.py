@@ -1,0 +1,187 @@
+from typing import Any
+
+import cbor2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from protocols.edge.cbor import load_one
+from protocols.edge.columns import (
+    DTYPES,
+    F32LE,
+    F64LE,
+    I32LE,
+    I64LE,
+    MAX_SAMPLES,
+    U16LE,
+    VALUE_TAGS,
+    Column,
+    Group,
+    decode_group,
+    encode_group,
+)
+from protocols.errors import LocalProtocolError, RemoteProtocolError
+
+ALL = np.array([True])
+
+
+def wire(group: Group) -> Any:
+    return load_one(cbor2.dumps(encode_group(group)))
+
+
+def typed(tag: int, values: list[float]) -> cbor2.CBORTag:
+    return cbor2.CBORTag(tag, np.array(values, DTYPES[tag]).tobytes())
+
+
+@st.composite
+def columns(draw: st.DrawFn, alias: int, samples: int) -> Column:
+    tag = draw(st.sampled_from(sorted(VALUE_TAGS)))
+    present = np.array(draw(st.lists(st.booleans(), min_size=samples, max_size=samples)))
+    count = int(np.count_nonzero(present))
+    kind = DTYPES[tag]
+    values: st.SearchStrategy[float] = (
+        st.floats(allow_nan=False, allow_infinity=False, width=8 * kind.itemsize)  # type: ignore[arg-type]
+        if kind.kind == "f"
+        else st.integers(int(np.iinfo(kind).min), int(np.iinfo(kind).max))
+    )
+    return Column(
+        alias,
+        tag,
+        np.array(draw(st.lists(values, min_size=count, max_size=count)), kind),
+        present,
+        0 if kind.kind == "f" else draw(st.integers(-18, 18)),
+        draw(st.dictionaries(st.integers(0, samples - 1), st.integers(0, 0xFFFF), max_size=samples)),
+    )
+
+
+@st.composite
+def groups(draw: st.DrawFn) -> Group:
+    steps = draw(st.lists(st.integers(1, 10**7), max_size=20) | st.lists(st.just(1000), max_size=20))
+    times = np.cumsum([draw(st.integers(-(10**6), 10**6)), *steps])
+    aliases = draw(st.lists(st.integers(0, 0xFFFF), min_size=1, max_size=4, unique=True))
+    return Group(times, tuple(draw(columns(alias, len(times))) for alias in aliases))
+
+
+@given(groups())
+def test_every_group_reads_back(group: Group) -> None:
+    back = decode_group(wire(group))
+    assert back.times.tolist() == group.times.tolist()
+    for ours, theirs in zip(group.columns, back.columns, strict=True):
+        assert (ours.alias, ours.tag, ours.scale, ours.quality) == (
+            theirs.alias,
+            theirs.tag,
+            theirs.scale,
+            theirs.quality,
+        )
+        assert ours.values.tobytes() == theirs.values.tobytes()  # bit for bit: -0.0 stays
+        assert ours.present.tolist() == theirs.present.tolist()
+
+
+@pytest.mark.parametrize(
+    ("tag", "values", "encoded"),
+    [  # RFC 8746, table 1 and the vectors of facts, 5.2
+        (U16LE, [1, 2], "d8454401000200"),
+        (F32LE, [1, -0.5], "d855480000803f000000bf"),
+        (I32LE, [1, -1], "d84e4801000000ffffffff"),
+        (I64LE, [-2], "d84f48feffffffffffffff"),
+        (F64LE, [1.5], "d85648000000000000f83f"),
+    ],
+)
+def test_the_typed_arrays_are_those_of_the_rfc(tag: int, values: list[float], encoded: str) -> None:
+    assert cbor2.dumps(typed(tag, values)).hex() == encoded
+
+
+def test_a_counter_keeps_its_last_digit() -> None:
+    """As f32, 556677.01 would have become 556677.00."""
+    column = Column(1, I64LE, np.array([55667701]), ALL, scale=-2)
+    back = decode_group(wire(Group(np.array([0]), (column,)))).columns[0]
+    assert back.values.tolist() == [55667701]
+    assert back.scale == -2
+
+
+def test_an_even_axis_takes_three_numbers_and_an_uneven_one_four_bytes_a_sample() -> None:
+    every = np.ones(3, bool)
+    column = Column(1, F32LE, np.zeros(3), every)
+    assert encode_group(Group(np.array([5, 10, 15]), (column,)))[0] == [5, 5, 3]
+    assert encode_group(Group(np.array([5, 10, 16]), (column,)))[0] == typed(I32LE, [5, 10, 16])
+
+
+ONE = [7, 0, typed(F32LE, [1])]
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        None,
+        [],
+        [[0, 0, 1]],
+        [[0, 0, 1], []],
+        [[0, 0, 1], [ONE, ONE]],  # one alias twice
+        [[0, 0, 0], [ONE]],
+        [[0, 0, MAX_SAMPLES + 1], [ONE]],
+        [[0, 0, 2**62], [ONE]],
+        [[0, 0, 2], [ONE]],
+        [[0, 5, 1], [ONE]],
+        [[0, -1, 2], [ONE]],
+        [[2**31, 0, 1], [ONE]],
+        [[0, 2**31 - 1, 3], [ONE]],
+        [[True, 0, 1], [ONE]],
+        [[0, 0, 1.0], [ONE]],
+        [typed(I32LE, []), [ONE]],
+        [typed(I32LE, [2, 1]), [ONE]],
+        [typed(I32LE, [1, 1]), [ONE]],
+        [typed(I64LE, [1]), [ONE]],
+        [cbor2.CBORTag(I32LE, b"123"), [ONE]],
+        [cbor2.CBORTag(I32LE, [1]), [ONE]],
+        [[0, 0, 1], [[7, 0]]],
+        [[0, 0, 1], [[7, 0, 1.0]]],
+        [[0, 0, 1], [[*ONE, None, None, None]]],
+        [[0, 0, 1], [[-1, 0, typed(F32LE, [1])]]],
+        [[0, 0, 1], [[65536, 0, typed(F32LE, [1])]]],
+        [[0, 0, 1], [[True, 0, typed(F32LE, [1])]]],
+        [[0, 0, 1], [[7, 19, typed(I32LE, [1])]]],
+        [[0, 0, 1], [[7, True, typed(I32LE, [1])]]],
+        [[0, 0, 1], [[7, 1, typed(F32LE, [1])]]],  # a float has no scale
+        [[0, 0, 1], [[7, 0, typed(F32LE, [float("nan")])]]],
+        [[0, 0, 1], [[7, 0, typed(F64LE, [float("inf")])]]],
+        [[0, 0, 1], [[7, 0, typed(U16LE, [1])]]],
+        [[0, 0, 1], [[7, 0, cbor2.CBORTag(81, b"1234")]]],  # big-endian f32
+        [[0, 0, 1], [[7, 0, typed(F32LE, [1, 2])]]],
+        [[0, 0, 1], [[7, 0, typed(F32LE, []), None, b"\x01"]]],
+        [[0, 0, 1], [[7, 0, typed(F32LE, [1]), None, b"\x03"]]],  # a bit behind the last sample
+        [[0, 0, 1], [[7, 0, typed(F32LE, [1]), None, b"\x01\x00"]]],
+        [[0, 0, 1], [[7, 0, typed(F32LE, [1]), None, 1]]],
+        [[0, 0, 1], [[*ONE, [typed(U16LE, [1]), typed(U16LE, [0x8000])]]]],
+        [[0, 0, 1], [[*ONE, [typed(U16LE, [0]), typed(U16LE, [])]]]],
+        [[0, 0, 1], [[*ONE, [typed(U16LE, [0, 0]), typed(U16LE, [1, 1])]]]],
+        [[0, 0, 1], [[*ONE, [[0], [1]]]]],
+        [[0, 0, 1], [[*ONE, {}]]],
+    ],
+)
+def test_a_group_that_contradicts_itself_is_refused(item: object) -> None:
+    with pytest.raises(RemoteProtocolError):
+        decode_group(load_one(cbor2.dumps(item)))
+
+
+@pytest.mark.parametrize(
+    ("times", "column"),
+    [
+        (np.array([], np.int64), Column(1, F32LE, np.array([]), np.array([], bool))),
+        (np.array([1, 1]), Column(1, F32LE, np.zeros(2), np.ones(2, bool))),
+        (np.array([2**31]), Column(1, F32LE, np.zeros(1), ALL)),
+        (np.array([0]), Column(1, U16LE, np.zeros(1), ALL)),
+        (np.array([0]), Column(1, F32LE, np.zeros(2), ALL)),
+        (np.array([0]), Column(1, F32LE, np.zeros(1), np.ones(2, bool))),
+        (np.array([0]), Column(1, F32LE, np.array([np.nan]), ALL)),
+        (np.array([0]), Column(1, F32LE, np.array([1.0]), ALL, scale=1)),
+        (np.array([0]), Column(1, I32LE, np.array([2**31]), ALL)),
+        (np.array([0]), Column(1, I32LE, np.array([1.5]), ALL)),
+        (np.array([0]), Column(1, I64LE, np.array([2**63 + 1], np.uint64), ALL)),
+        (np.array([0]), Column(1, F32LE, np.zeros(1), ALL, quality={1: 0x8000})),
+    ],
+)
+def test_a_group_that_the_contract_does_not_allow_is_not_sent(times: NDArray[np.int64], column: Column) -> None:
+    with pytest.raises(LocalProtocolError):
+        encode_group(Group(times, (column,)))

@@ -41,6 +41,7 @@ def build(agent: Agent, oldest: Row | None) -> Report:
             "connected": agent.uplink.connected,
             "since_ms": agent.uplink.since_ms,
             **asdict(agent.uplink.counters),
+            "refused": dict(agent.uplink.counters.refused),  # asdict of Python 3.11 counts a Counter's own items
         },
         "spool": {
             "incarnation": f"{snapshot.incarnation:016x}",

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -21,7 +22,7 @@ from fleet_server.kernel.clock import Clock, SystemClock
 from fleet_server.kernel.context import Context
 from fleet_server.kernel.database import Database
 from fleet_server.kernel.domain import Domain, Job
-from fleet_server.kernel.errors import PlatformError, Unavailable
+from fleet_server.kernel.errors import Invalid, PlatformError, Unavailable
 from fleet_server.kernel.ports import Ports
 from fleet_server.kernel.relay import Relay
 from fleet_server.web import preferences
@@ -135,6 +136,14 @@ def _answer_errors(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)  # noqa: S101
         return await problems.respond(request, problems.of_http(error))
 
+    async def data_error(request: Request, error: Exception) -> Response:
+        """A value that PostgreSQL cannot hold: a NUL in a text, an integer beyond 64 bits, half a surrogate pair."""
+        log.warning("a value of %s %s cannot be stored", request.method, request.url.path, exc_info=error)
+        return await problems.respond(
+            request, problems.of_platform_error(Invalid("A value in the request is not valid."))
+        )
+
+    app.add_exception_handler(asyncpg.DataError, data_error)
     app.add_exception_handler(PlatformError, platform_error)
     app.add_exception_handler(RequestValidationError, validation_error)
     app.add_exception_handler(HTTPException, http_error)

@@ -95,6 +95,9 @@ async def _serve(settings: Settings, arguments: argparse.Namespace) -> None:
         server_header=False,
         timeout_graceful_shutdown=5,  # live streams never end by themselves
     )
+    # uvicorn stops gracefully on either signal and then raises it once more, for whoever handled it before: nobody.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     await uvicorn.Server(config).serve()
 
 

@@ -276,6 +276,12 @@ def _words(value: float | bool | None) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+def _tell(line: str) -> None:
+    # The city goes on although nobody reads any more: `hutong-sim city | head`.
+    with contextlib.suppress(BrokenPipeError):
+        print(line, flush=True)
+
+
 def _city(options: argparse.Namespace) -> int:
     from sim_devices.city.program import StartFailed
     from sim_devices.city.supervisor import City, Wishes
@@ -295,7 +301,7 @@ def _city(options: argparse.Namespace) -> int:
         until_live=options.until_live,
     )
     try:
-        return OK if asyncio.run(City(wishes, lambda line: print(line, flush=True)).run()) else FAILED
+        return OK if asyncio.run(City(wishes, _tell).run()) else FAILED
     except (StartFailed, OSError) as error:
         print(f"hutong-sim: {error}", file=sys.stderr)
         return FAILED

@@ -52,10 +52,10 @@ class ControlServer:
     def _answer(self, line: bytes) -> dict[str, Any]:
         try:
             asked = json.loads(line)
-            if not isinstance(asked, dict) or asked.get("do") not in _DEEDS:
+            if not isinstance(asked, dict) or str(asked.get("do")) not in _DEEDS:
                 raise Refused(f'send {{"do": one of {", ".join(_DEEDS)}}}, one JSON object a line')
-            return {"ok": True} | _DEEDS[asked["do"]](self._simulation, asked)
-        except (Refused, ValueError, TypeError) as error:
+            return {"ok": True} | _DEEDS[str(asked["do"])](self._simulation, asked)
+        except (Refused, ValueError) as error:
             return {"ok": False, "error": str(error)}
 
 
@@ -75,9 +75,19 @@ def _find(simulation: Simulation, given: object) -> list[Placed]:
     raise Refused(f"no device or bus is called {given!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
 
 
+def _number(asked: dict[str, Any], key: str) -> float | None:
+    given = asked.get(key)
+    if given is None or (isinstance(given, int | float) and not isinstance(given, bool)):
+        return given
+    raise Refused(f"{key} is to be a number, not {given!r}")
+
+
 def _fault(simulation: Simulation, asked: dict[str, Any]) -> dict[str, Any]:
-    fault = make_fault(str(asked.get("kind")), asked.get("probability"), asked.get("delay_s"), asked.get("exception"))
-    fault = lasting(fault, asked.get("for_s"), simulation.now().monotonic)
+    probability, delay_s, for_s, exception = (
+        _number(asked, key) for key in ("probability", "delay_s", "for_s", "exception")
+    )
+    code = None if exception is None else int(exception)
+    fault = lasting(make_fault(str(asked.get("kind")), probability, delay_s, code), for_s, simulation.now().monotonic)
     found = _find(simulation, asked.get("device"))
     for placed in found:
         simulation.faults.add(placed.config.code, fault)

@@ -111,6 +111,17 @@ def empty_database_url(postgres: city_postgres.Postgres) -> Iterator[str]:
     yield from (urls.owner for urls in _cloned(postgres, "template1"))
 
 
+@pytest.fixture(scope="session")
+def aside() -> Any:
+    """Runs a coroutine to its end, for fixtures that outlive a test's event loop."""
+    return run_aside
+
+
+@pytest.fixture(scope="session")
+def clock_start() -> datetime:
+    return START
+
+
 class Connect(Protocol):
     """`async with connect(url) as connection`: plain asyncpg, as nobody in particular."""
 
@@ -136,13 +147,12 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def fleet_settings(database_urls: DatabaseUrls, tmp_path: Path) -> Any:
-    from fleet_server.config import DatabaseSettings, SecretsSettings, Settings
+    return _settings(database_urls, tmp_path)
 
-    urls = database_urls
-    return Settings(
-        database=DatabaseSettings(owner=urls.owner, web=urls.web, ingest=urls.ingest, auditor=urls.auditor),
-        secrets=SecretsSettings(dir=tmp_path / "secrets"),
-    )
+
+@pytest.fixture(scope="module")
+def module_fleet_settings(module_database_urls: DatabaseUrls, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return _settings(module_database_urls, tmp_path_factory.mktemp("fleet"))
 
 
 class Fleet(Protocol):
@@ -154,14 +164,33 @@ class Fleet(Protocol):
 @pytest.fixture
 def fleet(fleet_settings: Any, clock: ManualClock) -> Fleet:
     """Options are those of `create_app`; jobs run only if asked for (run_jobs=True)."""
+    return _fleet(fleet_settings, clock)
+
+
+@pytest.fixture
+def module_fleet(module_fleet_settings: Any, clock: ManualClock) -> Fleet:
+    """The same, on the file's one database."""
+    return _fleet(module_fleet_settings, clock)
+
+
+def _settings(urls: DatabaseUrls, folder: Path) -> Any:
+    from fleet_server.config import DatabaseSettings, SecretsSettings, Settings
+
+    return Settings(
+        database=DatabaseSettings(owner=urls.owner, web=urls.web, ingest=urls.ingest, auditor=urls.auditor),
+        secrets=SecretsSettings(dir=folder / "secrets"),
+    )
+
+
+def _fleet(settings: Any, clock: ManualClock) -> Fleet:
     from fleet_server.app import create_app
 
     @asynccontextmanager
     async def open_fleet(**options: Any) -> AsyncIterator[httpx.AsyncClient]:
-        app = create_app(fleet_settings, clock=clock, **({"run_jobs": False} | options))
+        app = create_app(settings, clock=clock, **({"run_jobs": False} | options))
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app, client=("192.0.2.7", 4711))
-            async with httpx.AsyncClient(transport=transport, base_url=fleet_settings.web.public_url) as client:
+            async with httpx.AsyncClient(transport=transport, base_url=settings.web.public_url) as client:
                 client.context = app.state.context  # type: ignore[attr-defined]
                 yield client
 

@@ -47,6 +47,7 @@ class DeviceState:
 class Health:
     def __init__(self, devices: int, now: int) -> None:
         self.devices = tuple(DeviceState(now) for _ in range(devices))
+        self._dead: set[int] = set()
         self._budget_free_at = now
 
     def answered(self, device: int, now: int) -> Change | None:
@@ -58,6 +59,7 @@ class Health:
             return None
         change = Change(device, True, state.failing_since, state.detail)
         state.reachable, state.since, state.detail = True, now, ""
+        self._dead.discard(device)
         return change
 
     def failed(self, device: int, now: int, detail: str) -> Change | None:
@@ -74,6 +76,7 @@ class Health:
         if state.failures < FAILURES or now - state.failing_since < FAILING_MS:
             return None
         state.reachable, state.since = False, now
+        self._dead.add(device)
         state.probes = 1
         state.probe_at = now + backoff_ms(1)
         return Change(device, False, state.failing_since, detail)
@@ -88,15 +91,15 @@ class Health:
         The one due longest, if a probe that fails, taking `cost_ms`, is over before the line is wanted at `idle_until`
         (None: never), or the budget has rested.
         """
-        dead = [(state.probe_at, device) for device, state in enumerate(self.devices) if not state.reachable]
-        if not dead or min(dead)[0] > now:
+        if not self._dead:
             return None
+        due, device = min((self.devices[device].probe_at, device) for device in self._dead)
         fits = idle_until is None or not self.any_reachable or now + cost_ms <= idle_until
-        return min(dead)[1] if fits or now >= self._budget_free_at else None
+        return device if due <= now and (fits or now >= self._budget_free_at) else None
 
     @property
     def any_reachable(self) -> bool:
-        return any(state.reachable for state in self.devices)
+        return len(self._dead) < len(self.devices)
 
     def line_returned(self, now: int) -> None:
         """The line was opened (again): whoever was dead is tried at once, with a fresh back-off."""
@@ -106,4 +109,4 @@ class Health:
 
     def next_probe_at(self) -> int | None:
         """When the next probe is due by its back-off alone."""
-        return min((state.probe_at for state in self.devices if not state.reachable), default=None)
+        return min((self.devices[device].probe_at for device in self._dead), default=None)

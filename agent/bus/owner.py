@@ -24,7 +24,7 @@ from protocols.quality import Quality
 log = logging.getLogger(__name__)
 
 ILLEGAL_ADDRESS = 2  # MODBUS Application Protocol 1.1b3, 7; drivers of other families give the same code
-CAUSES = ("timeout", "nonsense", "refused", "overrun", "line down")
+CAUSES = ("timeout", "nonsense", "refused", "line down")
 OPEN_TIMEOUT_S = 10.0
 REOPEN_MS = 30_000
 LONGEST_SLEEP_MS = 60_000
@@ -87,7 +87,7 @@ class Bus:
         self._absent: list[frozenset[int]] = [frozenset() for _ in devices]  # channels the device has no address for
         self._schedule = Schedule([device.period_ms for device in devices], now)
         self._jobs: deque[_Job] = deque()
-        self._wake = asyncio.Event()
+        self._sleeper: asyncio.Future[None] | None = None
         self._quiet = RateLimit()
         self._opened_at = now
 
@@ -121,19 +121,26 @@ class Bus:
     async def _ask(self, device: int, channel: int, value: Decimal | None) -> Reading:
         job = _Job(device, channel, value, asyncio.get_running_loop().create_future())
         self._jobs.append(job)
-        self._wake.set()
+        if self._sleeper is not None:
+            _wake(self._sleeper)
         return await job.done
 
     async def _open(self) -> None:
-        try:
-            async with asyncio.timeout(OPEN_TIMEOUT_S):
-                await self._line.open()
-        except LineDown:
-            raise
-        except Unreachable as error:
-            raise LineDown(str(error)) from None
-        except TimeoutError:
-            raise LineDown(f"did not open within {OPEN_TIMEOUT_S:g} s") from None
+        """Raises LineDown. Ticks and jobs are answered for while a peer that is not there lets us wait."""
+        failure = ""
+        async with asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(self._sit_out())
+            try:
+                async with asyncio.timeout(OPEN_TIMEOUT_S):
+                    await self._line.open()
+            except Unreachable as error:
+                failure = str(error)
+            except TimeoutError:
+                failure = f"did not open within {OPEN_TIMEOUT_S:g} s"
+            finally:
+                waiting.cancel()
+        if failure:
+            raise LineDown(failure)
         self._opened_at = boottime_ms()
         self.is_open, self.fault = True, ""
         self.counters.opened += 1
@@ -159,15 +166,15 @@ class Bus:
             if probe is not None:
                 await self._probe(probe)
             elif (due := self._schedule.pop(now)) is not None:
-                await self._poll(due)
+                await self._poll(due, now)
             else:
-                await self._sleep_until(_earliest(self._schedule.next_at(), self.health.next_probe_at(), now))
+                await self._sleep(now, self._schedule.next_at(), self.health.next_probe_at())
 
-    async def _sit_out(self, until: int) -> None:
+    async def _sit_out(self, until: int | None = None) -> None:
         """Answers for ticks and jobs while the line is not open."""
-        while (now := boottime_ms()) < until:
+        while (now := boottime_ms()) and (until is None or now < until):
             while self._jobs:
-                _fail(self._jobs.popleft(), NotSent(f"bus {self.name} is not open: {self.fault}"))
+                _fail(self._jobs.popleft(), NotSent(f"bus {self.name} is not open: {self.fault or 'not yet'}"))
             if (due := self._schedule.pop(now)) is not None:
                 counters = self.counters.devices[due.device]
                 counters.missed += due.missed
@@ -175,26 +182,31 @@ class Bus:
                 self._sink.missed(self.devices[due.device].index, due.tick, Quality.BAD_NOT_CONNECTED)
                 self._report(self.health.failed(due.device, now, self.fault))
             else:
-                await self._sleep_until(_earliest(self._schedule.next_at(), until, now))
+                await self._sleep(now, self._schedule.next_at(), until)
 
-    async def _sleep_until(self, moment: int) -> None:
-        self._wake.clear()
-        timer = asyncio.get_running_loop().call_later(max(moment - boottime_ms(), 0) / 1000, self._wake.set)
+    async def _sleep(self, now: int, *moments: int | None) -> None:
+        """Until the first of `moments`, or until someone asks for a write."""
+        wake_at = min([now + LONGEST_SLEEP_MS, *(moment for moment in moments if moment is not None)])
+        loop = asyncio.get_running_loop()
+        self._sleeper = loop.create_future()
+        timer = loop.call_later((wake_at - now) / 1000, _wake, self._sleeper)
         try:
-            await self._wake.wait()
+            await self._sleeper
         finally:
+            self._sleeper = None
             timer.cancel()
 
-    async def _poll(self, due: Due) -> None:
+    async def _poll(self, due: Due, now: int) -> None:
         device, counters = self.devices[due.device], self.counters.devices[due.device]
         if due.missed:
-            counters.missed += due.missed
-            self._complain(due.device, "overrun", f"{due.missed} ticks passed unread: too much to read in their time")
+            self._overrun(due)
         if not self.health.devices[due.device].reachable:
             self._sink.missed(device.index, due.tick, Quality.BAD_NO_COMMUNICATION)
             return
         counters.polls += 1
         outcome = await self._read_all(due.device)
+        ended = boottime_ms()
+        self.utilisation.add(now, ended)
         if outcome.answered:
             readings = outcome.readings
             counters.values += len(readings) - [reading.value for reading in readings].count(None)
@@ -202,7 +214,7 @@ class Bus:
             self._sink.add(device.index, due.tick, outcome.readings)
         else:
             self._sink.missed(device.index, due.tick, outcome.quality)
-        self._judge(due.device, outcome)
+        self._judge(due.device, outcome, ended)
 
     async def _read_all(self, device: int) -> "_Outcome":
         """Asks for all spans of a device; the first silence ends it, since the next would only cost another timeout."""
@@ -238,12 +250,9 @@ class Bus:
 
     async def _read(self, device: int, request: Request) -> list[Reading]:
         """The readings of the request's own points. Raises DeviceError."""
-        one, started = self.devices[device], boottime_ms()
+        one = self.devices[device]
         self.counters.requests += 1
-        try:
-            raw = await self._line.read(one.unit, request.span, self._timeout_s)
-        finally:
-            self.utilisation.add(started, boottime_ms())
+        raw = await self._line.read(one.unit, request.span, self._timeout_s)
         readings = one.model.decode(request.span, raw)
         if len(readings) == len(request.points):
             return readings
@@ -264,8 +273,7 @@ class Bus:
                 self._absent[device] |= request.channels
         return smaller
 
-    def _judge(self, device: int, outcome: "_Outcome") -> None:
-        now = boottime_ms()
+    def _judge(self, device: int, outcome: "_Outcome", now: int) -> None:
         if outcome.answered:
             change = self.health.answered(device, now)
         else:
@@ -289,9 +297,11 @@ class Bus:
         except DeviceError as error:
             outcome.error = error
             self.health.probed(started, boottime_ms())
+        ended = boottime_ms()
+        self.utilisation.add(started, ended)
         if outcome.answered:  # it may be another device now: what the old one lacked is asked for again
             self._plans[device], self._absent[device] = self._full_plan(device), frozenset()
-        self._judge(device, outcome)
+        self._judge(device, outcome, ended)
 
     async def _execute(self, job: _Job) -> None:
         if job.done.cancelled():
@@ -316,8 +326,7 @@ class Bus:
             if not job.done.done():
                 job.done.set_result(reading)
         finally:
-            if job.value is not None:
-                self.utilisation.add(started, boottime_ms())
+            self.utilisation.add(started, boottime_ms())
 
     def _full_plan(self, device: int) -> tuple[Request, ...]:
         model = self.devices[device].model
@@ -337,6 +346,14 @@ class Bus:
                 *(self.name, device.name, device.code, device.unit, change.detail),
             )
         self._on_change(change._replace(device=device.index))
+
+    def _overrun(self, due: Due) -> None:
+        self.counters.devices[due.device].missed += due.missed
+        if (kept := self._quiet.admit("overrun", boottime_ms())) is not None:
+            name = self.devices[due.device].name
+            log.warning(
+                "bus %s: too slow for its devices: %s lost %d ticks%s", self.name, name, due.missed, _more(kept)
+            )
 
     def _complain(self, device: int, cause: str, detail: str) -> None:
         """Counts a fault and logs it, at most once a minute for each device and cause."""
@@ -374,10 +391,11 @@ def _more(kept: int) -> str:
     return f" ({kept} more like this since the last line)" if kept else ""
 
 
+def _wake(sleeper: asyncio.Future[None]) -> None:
+    if not sleeper.done():
+        sleeper.set_result(None)
+
+
 def _fail(job: _Job, error: Exception) -> None:
     if not job.done.done():
         job.done.set_exception(error)
-
-
-def _earliest(schedule: int | None, other: int | None, now: int) -> int:
-    return min(moment for moment in (schedule, other, now + LONGEST_SLEEP_MS) if moment is not None)

@@ -87,9 +87,9 @@ def shared(times: Times, cells: list[Cell], clean: bool, most_bytes: int) -> Ite
 
 
 def _column(cell: Cell, everywhere: Mask, clean: bool) -> Column:
-    numbers = cell.numbers.astype(DTYPES[cell.tag])
     if clean:
-        return Column(cell.alias, cell.tag, numbers, everywhere, cell.scale)
+        return Column(cell.alias, cell.tag, cell.numbers.astype(DTYPES[cell.tag]), everywhere, cell.scale)
+    numbers = cell.numbers[cell.value].astype(DTYPES[cell.tag])
     quality = np.where(cell.told, cell.quality, 0)
     codes = {int(index): int(quality[index]) for index in np.flatnonzero(quality)}
-    return Column(cell.alias, cell.tag, numbers[cell.value], cell.value, cell.scale, codes)
+    return Column(cell.alias, cell.tag, numbers, cell.value, cell.scale, codes)

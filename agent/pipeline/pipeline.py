@@ -55,7 +55,7 @@ class Pipeline:
         return total
 
     def add(self, device: int, tick_boot_ms: int, readings: Sequence[Reading]) -> None:
-        """Takes what was read at a tick, in a call for each request. An older tick than the newest is counted and dropped."""
+        """Takes what one request read at a tick. A tick older than the device's newest is counted and dropped."""
         lane = self._devices[device]
         self._counters.readings += len(readings)
         if lane.rows.last_tick == tick_boot_ms:

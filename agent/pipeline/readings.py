@@ -15,7 +15,7 @@ from drivers.base import Number, Reading
 from protocols.edge.columns import DTYPES, F32LE, F64LE
 from protocols.quality import Quality
 
-MAX_TICKS = 4096  # kept for one device between two drains; older ones go: the memory is bounded
+MAX_TICKS = 1200  # kept for one device between two drains; older ones go: the memory is bounded
 FLOATS = frozenset({F32LE, F64LE})
 
 

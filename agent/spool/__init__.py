@@ -1,6 +1,17 @@
 """Store-and-forward on SQLite: the only disk the data path touches (docs/spool.md)."""
 
+from agent.spool.errors import DiskRefused, SpoolInUse, SpoolRefused
+from agent.spool.records import CommandRecord, Counters, Freed, Row, Snapshot
 from agent.spool.spool import Spool
-from agent.spool.store import CommandRecord, DiskRefused, Freed, Row, Snapshot, SpoolInUse, SpoolRefused
 
-__all__ = ["CommandRecord", "DiskRefused", "Freed", "Row", "Snapshot", "Spool", "SpoolInUse", "SpoolRefused"]
+__all__ = [
+    "CommandRecord",
+    "Counters",
+    "DiskRefused",
+    "Freed",
+    "Row",
+    "Snapshot",
+    "Spool",
+    "SpoolInUse",
+    "SpoolRefused",
+]

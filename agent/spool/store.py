@@ -1,15 +1,16 @@
-"""The spool's file: all SQL, all in one thread, inside transactions that its caller opens and ends."""
+"""The spool's rows: all SQL, inside transactions that whoever uses it opens and ends."""
 
 import os
-import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
+from agent.spool.errors import told
 from agent.spool.ranges import with_dropped
+from agent.spool.records import NONE, CommandRecord, Counters, Freed, Row
+from agent.spool.schema import life, load, new_incarnation, open_database
 from protocols.edge.birth import description_hash
 from protocols.edge.messages import (
     AckRange,
@@ -17,7 +18,6 @@ from protocols.edge.messages import (
     Batch,
     Birth,
     DropCause,
-    Dropped,
     Event,
     Spooled,
     acknowledgement_digest,
@@ -26,129 +26,31 @@ from protocols.edge.messages import (
     encode,
 )
 
-APPLICATION_ID = 0x48544E47  # "HTNG"
-VERSION = 1
 LEAVES = ("birth", "data", "event")  # as numbered in the file
 EXPENDABLE, WANTED, BIRTH = 0, 1, 2  # what goes first when the quota is reached; births never go
 PAGE = 4096
 ROW_BYTES = 160  # a row without its payload, with its share of the index and of its page
-CHECKED_BYTES = 64 << 20  # a file up to this size is checked whole when it is opened: a second on a slow card
 SPARE_DISK = 16 << 20  # room that the quota leaves on the disk: without it, nothing could be freed either
 MAX_GONE = 4096  # digests of freed rows that are remembered, for ranges that reach back over them
 MAX_RANGE = 100_000
 MAX_COMMANDS = 10_000  # ids remembered beyond the unfinished ones; an older one has long expired
 
-_SCHEMA = """
-CREATE TABLE life (
-    one INTEGER PRIMARY KEY CHECK (one = 1), incarnation BLOB NOT NULL, next_seq INTEGER NOT NULL,
-    connection INTEGER NOT NULL, digest BLOB NOT NULL
-);
-CREATE TABLE spooled (
-    seq INTEGER PRIMARY KEY, leaf INTEGER NOT NULL, keep INTEGER NOT NULL, birth BLOB, digest BLOB NOT NULL,
-    bytes INTEGER NOT NULL, payload BLOB NOT NULL
-);
-CREATE INDEX spooled_by_keep ON spooled (keep, seq, bytes);
-CREATE TABLE birth (hash BLOB PRIMARY KEY, description BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE dropped (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, cause INTEGER NOT NULL);
-CREATE TABLE command (
-    number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, received_ms INTEGER NOT NULL, intent BLOB NOT NULL,
-    finished INTEGER NOT NULL DEFAULT 0
-);
-"""
-
-
-class SpoolRefused(Exception):
-    """A message that was put is not on disk and never will be: the disk refuses, and memory for waiting is full."""
-
-
-class SpoolInUse(Exception):
-    """Another process holds the spool's file."""
-
-
-class DiskRefused(Exception):
-    """The disk is full, or cannot be written or read now. Nothing of the transaction was kept; later it may work."""
-
-
-class Damaged(Exception):
-    """The file is not, or no longer, a spool that can be trusted."""
-
-
-class Row(NamedTuple):
-    """`birth` is the hash of the description that a batch, or a birth itself, stands under."""
-
-    seq: int
-    leaf: str
-    payload: bytes
-    digest: bytes
-    birth: bytes | None
-
-
-class Freed(NamedTuple):
-    """`refused` counts ranges that freed nothing: other bytes than ours, or not to be checked any more."""
-
-    seqs: tuple[int, ...]
-    refused: int
-
-
-class CommandRecord(NamedTuple):
-    """`intent` is the command's payload."""
-
-    id: bytes
-    intent: bytes
-    received_ms: int
-
-
-@dataclass(frozen=True)
-class Counters:
-    """Since the process started."""
-
-    put: int = 0
-    freed: int = 0
-    dropped_quota: int = 0
-    dropped_disk: int = 0
-    dropped_damaged: int = 0
-    refused_ranges: int = 0
-
-
-_NONE = Counters()
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """What the spool holds; replaced as a whole after each commit. `bytes` estimates what rows take in the file."""
-
-    incarnation: int
-    next_seq: int
-    connection: int
-    first_kept: int = 1
-    rows: int = 0
-    bytes: int = 0
-    quota: int = 0
-    dropped: tuple[Dropped, ...] = ()
-    counters: Counters = _NONE
-
 
 class Store:
     """Every change stands inside `with store.transaction():`; `snapshot` is of the last one that was committed.
 
-    Raises DiskRefused and Damaged from everything.
+    Opening raises Damaged, DiskRefused or SpoolInUse, everything else Damaged or DiskRefused. Used by one thread.
     """
 
-    def __init__(self, path: Path, quota: int, counters: Counters = _NONE) -> None:
+    def __init__(self, path: Path, quota: int, counters: Counters = NONE) -> None:
         self.path = path
         self.quota = quota
         self._gone: dict[int, bytes] = {}
         self._gone_now: dict[int, bytes] = {}
         self._damaged: list[int] = []
-        with _told():
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=1.0)
+        self._db = open_database(path)
         try:
-            with _told():
-                self._prepare()
-                self.snapshot = self._now = replace(self._load(), counters=counters)
-        except sqlite3.OperationalError as error:  # no such table, no such column
-            self._db.close()
-            raise Damaged(str(error)) from error
+            self.snapshot = self._now = replace(load(self._db, quota), counters=counters)
         except BaseException:
             self._db.close()
             raise
@@ -161,7 +63,7 @@ class Store:
         """All that is done inside is on disk when this returns, or none of it is."""
         self._now, self._gone_now = self.snapshot, {}
         try:
-            with _told():
+            with told():
                 self._db.execute("BEGIN IMMEDIATE")
                 yield
                 self._enforce_quota()
@@ -197,12 +99,12 @@ class Store:
         rows: list[Row] = []
         size = 0
         self._damaged = []
-        with _told():
+        with told():
             cursor = self._db.execute(
                 "SELECT seq, leaf, payload, digest, birth FROM spooled WHERE seq > ? ORDER BY seq", (after,)
             )
             for seq, leaf, payload, kept_digest, birth in cursor:
-                if not isinstance(payload, bytes) or digest(payload) != kept_digest or leaf not in range(len(LEAVES)):
+                if not _is_sound(leaf, payload, kept_digest, birth):
                     self._damaged.append(seq)
                     continue
                 size += len(payload)
@@ -223,14 +125,14 @@ class Store:
 
     def kept_birth(self, hashed: bytes) -> int | None:
         """The seq of the newest kept birth of that description: one that waits for its acknowledgement."""
-        with _told():
+        with told():
             found = self._db.execute(
                 "SELECT max(seq) FROM spooled WHERE keep = ? AND birth = ?", (BIRTH, hashed)
             ).fetchone()
         return None if found[0] is None else int(found[0])
 
     def description(self, hashed: bytes) -> bytes | None:
-        with _told():
+        with told():
             found = self._db.execute("SELECT description FROM birth WHERE hash = ?", (hashed,)).fetchone()
         if found is None or description_hash(found[0]) != hashed:
             return None
@@ -285,12 +187,12 @@ class Store:
         self._now = replace(
             self._now, incarnation=new_incarnation(), next_seq=1, rows=0, bytes=0, dropped=(), first_kept=1
         )
-        query = "SELECT seq, keep, payload, digest FROM spooled WHERE seq > ? ORDER BY seq LIMIT 1"
+        query = "SELECT seq, keep, leaf, payload, digest, birth FROM spooled WHERE seq > ? ORDER BY seq LIMIT 1"
         seq = 0
         while (row := self._db.execute(query, (seq,)).fetchone()) is not None:
-            seq, keep, payload, kept_digest = row
+            seq, keep, leaf, payload, kept_digest, birth = row
             self._db.execute("DELETE FROM spooled WHERE seq = ?", (seq,))
-            message = decode(payload) if digest(payload) == kept_digest else None
+            message = decode(payload) if _is_sound(leaf, payload, kept_digest, birth) else None
             if isinstance(message, Birth | Batch | Event):
                 self.put(message, urgent=keep != EXPENDABLE)
             else:
@@ -319,7 +221,7 @@ class Store:
         return seq
 
     def unfinished_commands(self) -> list[CommandRecord]:
-        with _told():
+        with told():
             rows = self._db.execute(
                 "SELECT id, intent, received_ms FROM command WHERE NOT finished ORDER BY number"
             ).fetchall()
@@ -350,8 +252,9 @@ class Store:
 
     def _delete(self, seqs: Sequence[int]) -> None:
         for seq in seqs:
-            found = self._db.execute("DELETE FROM spooled WHERE seq = ? RETURNING digest, bytes", (seq,)).fetchone()
+            found = self._db.execute("SELECT digest, bytes FROM spooled WHERE seq = ?", (seq,)).fetchone()
             if found is not None:
+                self._db.execute("DELETE FROM spooled WHERE seq = ?", (seq,))
                 self._gone_now[seq] = found[0]
                 self._now = replace(self._now, rows=self._now.rows - 1, bytes=self._now.bytes - found[1])
 
@@ -399,9 +302,9 @@ class Store:
     def _save(self) -> None:
         first = self._db.execute("SELECT min(seq) FROM spooled").fetchone()[0]
         self._now = replace(self._now, first_kept=self._now.next_seq if first is None else first)
-        if _life(self._now) != _life(self.snapshot):
+        if life(self._now) != life(self.snapshot):
             self._db.execute(
-                "UPDATE life SET incarnation = ?, next_seq = ?, connection = ?, digest = ?", _life(self._now)
+                "UPDATE life SET incarnation = ?, next_seq = ?, connection = ?, digest = ?", life(self._now)
             )
 
     def _roll_back(self) -> None:
@@ -415,75 +318,12 @@ class Store:
         """Whether a transaction could not even be rolled back: the file must be opened anew."""
         return self._db.in_transaction
 
-    def _prepare(self) -> None:
-        for pragma in (
-            "locking_mode = EXCLUSIVE",  # one process, and no shared-memory file beside the log
-            "journal_mode = WAL",
-            "synchronous = FULL",  # a commit that returned is on disk
-            "wal_autocheckpoint = 1000",
-            f"journal_size_limit = {8 << 20}",
-            "cache_size = -2000",
-            "temp_store = MEMORY",
-        ):
-            self._db.execute(f"PRAGMA {pragma}").fetchall()
-        if not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            self._create()
-        application, version = (
-            self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
-        )
-        if (application, version) != (APPLICATION_ID, VERSION):
-            raise Damaged(f"application {application:#x}, version {version}: not a spool of this version")
-        if self.path.stat().st_size <= CHECKED_BYTES:
-            verdict = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if verdict != "ok":
-                raise Damaged(str(verdict))
 
-    def _create(self) -> None:
-        script = f"BEGIN; {_SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
-        self._db.executescript(script)
-        self._db.execute("INSERT INTO life VALUES (1, ?, ?, ?, ?)", _life(Snapshot(new_incarnation(), 1, 0)))
-        self._db.execute("COMMIT")
-        folder = os.open(self.path.parent, os.O_RDONLY)  # the file's name is on disk as well as its bytes
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-    def _load(self) -> Snapshot:
-        life = self._db.execute("SELECT incarnation, next_seq, connection, digest FROM life").fetchone()
-        rows, size, last = self._db.execute(
-            "SELECT count(*), coalesce(sum(bytes), 0), coalesce(max(seq), 0) FROM spooled"
-        ).fetchone()
-        first = self._db.execute("SELECT min(seq) FROM spooled").fetchone()[0]
-        ranges = self._db.execute("SELECT first, last, cause FROM dropped ORDER BY first").fetchall()
-        try:
-            snapshot = Snapshot(
-                incarnation=int.from_bytes(life[0], "big"),
-                next_seq=life[1],
-                connection=life[2],
-                first_kept=first or life[1],
-                rows=rows,
-                bytes=size,
-                quota=self.quota,
-                dropped=tuple(Dropped(first, last, DropCause(cause)) for first, last, cause in ranges),
-            )
-            sound = life == _life(snapshot) and max([last, *(one.last for one in snapshot.dropped)]) < snapshot.next_seq
-        except (TypeError, ValueError, OverflowError):
-            sound = False
-        if not sound:
-            raise Damaged("the spool's record of its incarnation and numbers does not hold together")
-        return snapshot
-
-
-def _life(snapshot: Snapshot) -> tuple[bytes, int, int, bytes]:
-    """The row that says which seqs were given, with a digest: a flipped bit there would have one given twice."""
-    incarnation = snapshot.incarnation.to_bytes(8, "big")
-    numbers = b"%b %d %d" % (incarnation, snapshot.next_seq, snapshot.connection)
-    return incarnation, snapshot.next_seq, snapshot.connection, digest(numbers)[:8]
-
-
-def new_incarnation() -> int:
-    return secrets.randbelow(2**64 - 1) + 1
+def _is_sound(leaf: object, payload: object, kept_digest: object, birth: object) -> bool:
+    """Whether a row reads back as it was written. A flipped bit may change a value's type as well."""
+    if not isinstance(payload, bytes) or digest(payload) != kept_digest:
+        return False
+    return leaf in range(len(LEAVES)) and (birth is None or (isinstance(birth, bytes) and len(birth) == 32))
 
 
 def row_bytes(payload: int) -> int:
@@ -496,44 +336,3 @@ def row_bytes(payload: int) -> int:
 def _free_disk(path: Path) -> int:
     disk = os.statvfs(path.parent)
     return disk.f_bavail * disk.f_frsize
-
-
-_DISK = frozenset(
-    {
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_NOMEM,
-    }
-)
-# A short read is a file cut off under us; a row that is there already is a number given twice.
-_CUT = frozenset({sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS})
-_DAMAGE = frozenset(
-    {
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_NOTADB,
-        sqlite3.SQLITE_FORMAT,
-        sqlite3.SQLITE_CONSTRAINT,
-        sqlite3.SQLITE_MISMATCH,
-    }
-)
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Tells SQLite's many errors apart by what can be done: wait, or give the file up."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE)
-        if code & 0xFF == sqlite3.SQLITE_BUSY:
-            raise SpoolInUse("another process holds the spool's file") from error
-        if code in _CUT or code & 0xFF in _DAMAGE:
-            raise Damaged(str(error)) from error
-        if code & 0xFF in _DISK:
-            raise DiskRefused(str(error)) from error
-        raise
-    except OSError as error:
-        raise DiskRefused(str(error)) from error

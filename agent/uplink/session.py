@@ -10,8 +10,8 @@ from typing import NoReturn
 
 from aiomqtt import Client, Message, MqttError
 
+from agent.spool.records import Row
 from agent.spool.spool import Spool
-from agent.spool.store import Row
 from agent.uplink.downward import Refused, open_downward
 from agent.uplink.window import Window
 from protocols.edge.envelope import Address, seal
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 16  # publishes in flight to the broker; paho allows 20
 STATE_S = 30.0
+SILENT_S = 5.0  # a server that was silent for longer may have been away and missed our state
 BIRTH_AGAIN_S = 2.0  # between two sendings of one birth on request
 LONGEST_PAUSE_S = 300.0
 
@@ -82,13 +83,14 @@ class Session:
         self._answers: list[Acknowledgement] = []
         self._number = 0
         self._state_due = 0.0
+        self._heard_at = float("-inf")
         self._births: dict[bytes, float] = {}  # when a birth was last sent out of turn
         self._loop = asyncio.get_running_loop()
 
     async def run(self) -> NoReturn:
         """Raises MqttError when the connection ends, SpoolRefused when the disk does not answer."""
         self._window.connected(self._loop.time())
-        self._spool.on_commit = self._wake.set
+        self._spool.on_commit(self._wake.set)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._receive())
             tasks.create_task(self._work())
@@ -195,6 +197,9 @@ class Session:
         if not current:
             return
         now = self._loop.time()
+        if now - self._heard_at > SILENT_S:
+            self._state_due = 0.0
+        self._heard_at = now
         self._window.heard(now)
         ranges = [one for answer in current for one in answer.ranges]
         freeing = [one for one in ranges if one.status in (AckStatus.STORED, AckStatus.QUARANTINED)]

@@ -10,8 +10,8 @@ from random import Random
 from aiomqtt import Client, MqttError, ProtocolVersion, Will
 from paho.mqtt.reasoncodes import ReasonCode
 
+from agent.spool.errors import SpoolRefused
 from agent.spool.spool import Spool
-from agent.spool.store import SpoolRefused
 from agent.uplink.backoff import Backoff
 from agent.uplink.broker import Broker, connect_properties
 from agent.uplink.downward import DOWNWARD

@@ -4,12 +4,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from agent.spool.store import Row
+from agent.spool.records import Row
 from protocols.edge.messages import AckRange, acknowledgement_digest
 
 WINDOW_BYTES = 1 << 20  # unanswered payload: at 100 ms a round trip, 10 MB/s
 RESEND_S = 10.0
-SLOWER = 4  # times the usual time to an answer, and a row counts as lost
+SLOWER, LONGEST = 4, 6  # times the usual time to an answer, and a row counts as lost; at most times RESEND_S
 PROBE_BYTES = 32 << 10  # sent again while nobody answers at all: the rest waits for a sign of life
 
 
@@ -46,8 +46,8 @@ class Window:
 
     @property
     def _patience(self) -> float:
-        """How long an answer may take. A server that is slow, but answers, is not helped by hearing everything twice."""
-        return max(self._resend_s, SLOWER * self._latency)
+        """How long an answer may take. A server that is slow, but answers, is not helped by hearing all twice."""
+        return min(max(self._resend_s, SLOWER * self._latency), LONGEST * self._resend_s)
 
     @property
     def in_flight(self) -> int:

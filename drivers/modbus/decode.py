@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import repeat
+from operator import mul
 from struct import Struct
 from typing import NamedTuple
 
@@ -82,25 +83,34 @@ def _compile_registers(inside: list[tuple[int, Entry]], span: Span) -> Decode:
     )
     unpack = Struct("<" + "".join(NUMBER_TYPES[kind].code for _, kind, _ in fields)).unpack
     indexes = [index for index, _ in inside]
-    repairs = [
-        (position, sources[position], repair)
-        for position, (index, entry) in enumerate(inside)
-        if (repair := _repair(index, entry)) is not None
-    ]
-    direct = sources == list(range(len(fields)))
-    # A float without sentinels needs repair only if it is not finite, and one sum tells that of all of them.
-    floats = [
-        one for one in repairs if NUMBER_TYPES[inside[one[0]][1].type].is_float and not inside[one[0]][1].sentinels
-    ]
-    others = [one for one in repairs if one not in floats]
+    mantissas = [entry.scale.mantissa for _, entry in inside]
+    plain = sources == list(range(len(fields))) and set(mantissas) <= {1}
+    # What is left to do is done for the few that need it, since a plain channel is one of thousands a second.
+    repairs, guards, floats = [], [], []
+    for position, (index, entry) in enumerate(inside):
+        source, no_value = sources[position], Reading(index, None, Quality.BAD_SENSOR_FAILURE)
+        if (repair := _repair(index, entry)) is not None:
+            repairs.append((position, source, repair))
+        if entry.sentinels:
+            guards.append((position, source, entry.sentinels, no_value))
+        if NUMBER_TYPES[entry.type].is_float:
+            floats.append((position, source, no_value))
 
     def decode(raw: bytes) -> list[Reading]:
         _check_length(span, raw, expected)
         numbers = unpack(np.frombuffer(raw, np.uint8).take(gather).tobytes())
-        values = numbers if direct else [numbers[source] for source in sources]
+        values = numbers if plain else map(mul, [numbers[source] for source in sources], mantissas)
         readings = list(map(_reading, zip(indexes, values, repeat(0), strict=False)))
-        for position, source, repair in others if math.isfinite(sum(numbers)) else repairs:
+        for position, source, repair in repairs:
             readings[position] = repair(numbers[source])
+        for position, source, sentinels, no_value in guards:
+            if numbers[source] in sentinels:
+                readings[position] = no_value
+        # NaN and infinity never travel, whether or not the model lists them; one of them makes the sum another.
+        if floats and not math.isfinite(sum(numbers[source] for _, source, _ in floats)):
+            for position, source, no_value in floats:
+                if not math.isfinite(numbers[source]):
+                    readings[position] = no_value
         return readings
 
     return decode
@@ -111,36 +121,19 @@ def _check_length(span: Span, raw: bytes, expected: int) -> None:
         raise Nonsense(f"{span.space} {span.address}: {len(raw)} bytes for {span.length} addresses, not {expected}")
 
 
-def _repair(index: int, entry: Entry) -> Callable[[Number], Reading] | None:
-    """What must be done with a number before it is the channel's value; None when it is one already."""
-    no_value = Reading(index, None, Quality.BAD_SENSOR_FAILURE)
-    sentinels = entry.sentinels
-    if NUMBER_TYPES[entry.type].is_float:
-
-        def repair_float(number: Number) -> Reading:
-            # NaN and infinity never travel, whether or not the model lists them.
-            usable = math.isfinite(number) and number not in sentinels
-            return Reading(index, number, Quality.GOOD) if usable else no_value
-
-        return repair_float
-    mantissa = entry.scale.mantissa
-    overflows = NUMBER_TYPES[entry.type].highest * mantissa > MAX_I64
+def _repair(index: int, entry: Entry) -> Callable[[int], Reading] | None:
+    """What makes the channel's reading of a number, where that is more than a multiplication."""
     if entry.bits is not None:
         shift, mask = entry.bits[0], (1 << entry.bits[1]) - 1
-
-        def repair_bits(number: Number) -> Reading:
-            return Reading(index, int(number) >> shift & mask, Quality.GOOD) if number not in sentinels else no_value
-
-        return repair_bits
-    if not sentinels and mantissa == 1 and not overflows:
+        return lambda number: Reading(index, number >> shift & mask, Quality.GOOD)
+    mantissa = entry.scale.mantissa
+    if NUMBER_TYPES[entry.type].highest * mantissa <= MAX_I64:
         return None
 
-    def repair_integer(number: Number) -> Reading:
-        if number in sentinels:
-            return no_value
+    def bound(number: int) -> Reading:
         value = number * mantissa
-        if overflows and abs(value) > MAX_I64:
+        if abs(value) > MAX_I64:
             return Reading(index, None, Quality.BAD_OUT_OF_RANGE)
         return Reading(index, value, Quality.GOOD)
 
-    return repair_integer
+    return bound

@@ -27,7 +27,7 @@ def seal(acknowledgement: Acknowledgement, key: bytes) -> tuple[str, bytes]:
 def _ranges(given: Iterable[Answer]) -> Iterable[AckRange]:
     """Runs of consecutive seqs with one status. Of one message that came twice, one answer is enough."""
     run: list[Answer] = []
-    for answer in sorted(set(given), key=lambda answer: answer.seq):
+    for answer in sorted(dict.fromkeys(given), key=lambda answer: answer.seq):
         if run and (answer.seq != run[-1].seq + 1 or answer.status is not run[-1].status):
             yield _range(run)
             run = []

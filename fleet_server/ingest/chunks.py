@@ -120,6 +120,8 @@ def _decode(t0: int, body: bytes) -> Iterator[Block]:
     at = len(VERSION)
     while at < len(body):
         count, columns, axis = _GROUP.unpack_from(body, at)
+        if not 0 < count <= MAX_SAMPLES:
+            raise BrokenChunk(f"{count} samples on one axis")
         at += _GROUP.size
         if axis == 0:
             first, step = _REGULAR.unpack_from(body, at)

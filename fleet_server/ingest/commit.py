@@ -140,29 +140,19 @@ class _Group:
             if status in (AckStatus.STORED, AckStatus.QUARANTINED):
                 cursor.receive(seq, arrival.digest, status)
         elif verdict is Verdict.REPEAT:
-            status = await self._repeat(cursor, arrival)
+            status = AckStatus.STORED
+            cursor.repeats += 1
+            self.outcome.counts["repeat"] += 1
         elif verdict is Verdict.FORK:
             status = AckStatus.FORK
             cursor.forks += 1
             self.outcome.counts["fork"] += 1
-            await self._quarantine(cursor, arrival, seq, "fork", f"another message stands under seq {seq}")
+            await self._quarantine_once(cursor, arrival, seq, "fork", f"another message stands under seq {seq}")
         else:
             status = AckStatus.SLOW
             self.outcome.counts["too-many-holes"] += 1
         answer = Answer(seq, status, arrival.digest)
         self.outcome.answers.setdefault((cursor.gateway, cursor.incarnation), []).append(answer)
-
-    async def _repeat(self, cursor: Cursor, arrival: Arrival) -> AckStatus:
-        cursor.repeats += 1
-        self.outcome.counts["repeat"] += 1
-        birth = arrival.message
-        if isinstance(birth, Birth) and not self._condemned:
-            # A birth that was refused is read again: what stood against it may be gone (a device has moved).
-            key = cursor.gateway, description_hash(birth.description)
-            if key not in self._plans and not await self._apply(cursor, birth):
-                return AckStatus.STORED
-            return AckStatus.QUARANTINED if key not in self._plans else AckStatus.STORED
-        return AckStatus.STORED
 
     async def _read(self, cursor: Cursor, arrival: Arrival, seq: int) -> AckStatus:
         """Store a message that was not received before, or say why not."""
@@ -178,6 +168,11 @@ class _Group:
             fault = self._batch(cursor, message, plan)
         elif isinstance(message, Birth):
             fault = await self._apply(cursor, message)
+            if fault is not None:
+                # Without it the batches behind it cannot be read either: all of them stay with the gateway.
+                await self._quarantine_once(cursor, arrival, seq, *fault)
+                self.outcome.counts["refused-birth"] += 1
+                return AckStatus.SLOW
         elif isinstance(message, Event):
             fault = await self._event(cursor, message)
         else:
@@ -299,6 +294,11 @@ class _Group:
         self.outcome.counts[f"quarantined:{reason}"] += 1
         self._faults.setdefault((cursor.gateway, reason), []).append(f"seq {seq}: {detail}")
         return True
+
+    async def _quarantine_once(self, cursor: Cursor, arrival: Arrival, seq: int, reason: str, detail: str) -> None:
+        """For what is not freed by its answer, and so will come again."""
+        if not await store.is_kept(self._connection, cursor, seq, reason):
+            await self._quarantine(cursor, arrival, seq, reason, detail)
 
     async def _write(self, cursors: Mapping[Key, Cursor]) -> None:
         connection, rows = self._connection, self._rows

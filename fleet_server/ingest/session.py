@@ -26,7 +26,8 @@ from protocols.edge.envelope import ROOT, UPWARD
 
 log = logging.getLogger(__name__)
 
-SHARE = "$share/ingest"  # several ingest processes divide the messages among them
+# Several ingest processes divide the messages among them. A group for each leaf: rumqttd serves one filter a group.
+SHARE = "$share/ingest-{leaf}"
 RECEIVE_MAXIMUM = 2048
 MOST_WAITING = 4 * RECEIVE_MAXIMUM
 MAX_PACKET = 1 << 20  # bytes; above what the contract allows, so that an oversized message is seen and counted
@@ -134,7 +135,7 @@ class Session:
             return
         self._connection += 1
         options = SubscribeOptions(qos=1)
-        client.subscribe([(f"{SHARE}/{ROOT}/+/{leaf}", options) for leaf in UPWARD])
+        client.subscribe([(f"{SHARE.format(leaf=leaf)}/{ROOT}/+/{leaf}", options) for leaf in UPWARD])
         log.info("connected to broker %s", self._settings.url)
         self._call(self.connected.set)
 

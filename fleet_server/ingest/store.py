@@ -166,6 +166,18 @@ async def kept_bytes(connection: Connection, gateway: str) -> int:
     return size
 
 
+async def is_kept(connection: Connection, cursor: Cursor, seq: int, reason: str) -> bool:
+    kept: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM quarantine WHERE gateway = $1 AND authentic AND incarnation_id = $2 "
+        "AND seq = $3 AND reason = $4)",
+        cursor.gateway,
+        cursor.id,
+        seq,
+        reason,
+    )
+    return kept
+
+
 async def save_counts(
     connection: Connection, process: object, now: datetime, seconds: float, counts: Mapping[str, int]
 ) -> None:

@@ -26,7 +26,7 @@ class Pages(Protocol):
     """Renders `<domain>/<file>.html` in the reader's language; `fleet_server.web.render.Renderer` is the one."""
 
     def page(
-        self, request: Request, reader: Principal | None, name: str, *, status: int = 200, **values: Any
+        self, request: Request, reader: Principal | None, name: str, /, *, status: int = 200, **values: Any
     ) -> Response: ...
 
 

@@ -14,10 +14,10 @@ from protocols.quality import Quality, is_bad, is_uncertain
 UNITS = {
     "Cel": "°C",
     "%RH": "% RH",
+    "%LEL": "% LEL",
     "ug/m3": "µg/m³",
     "m3": "m³",
     "deg": "°",
-    "kvar": "kvar",
     "1": "",
 }
 NO_VALUE = "–"

@@ -67,7 +67,7 @@ class Renderer:
         self._environment.globals.update(static=assets.url, tiles=tiles, LANGUAGES=LANGUAGES)
         self._environment.filters.update(_FILTERS)
 
-    def html(self, request: Request, reader: Reader | None, name: str, **values: Any) -> str:
+    def html(self, request: Request, reader: Reader | None, name: str, /, **values: Any) -> str:
         language = language_of(request)
         theme = request.cookies.get(THEME_COOKIE, "")
         frame = {
@@ -84,7 +84,7 @@ class Renderer:
         return self._environment.get_template(name).render(frame | values)
 
     def page(
-        self, request: Request, reader: Reader | None, name: str, *, status: int = 200, **values: Any
+        self, request: Request, reader: Reader | None, name: str, /, *, status: int = 200, **values: Any
     ) -> HTMLResponse:
         headers = {"Vary": "Cookie, Accept-Language, HX-Request", "Cache-Control": "no-store"}
         return HTMLResponse(self.html(request, reader, name, status=status, **values), status, headers=headers)

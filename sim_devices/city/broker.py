@@ -14,7 +14,6 @@ import importlib.util
 import json
 import logging
 import os
-import pwd
 import re
 import shutil
 import signal
@@ -48,12 +47,14 @@ max_packet_size {max_packet}
 max_inflight_messages 200
 max_queued_messages 10000
 set_tcp_nodelay true
-user {user}
+user root
 log_dest stderr
 log_type error
 log_type warning
 log_type notice
 """
+# `user` counts for root alone. Where root could not be dropped it is at least kept: the account that mosquitto would
+# change to may not read files of mode 0600.
 
 MOSQUITTO_ACL = f"""\
 user {INGEST}
@@ -189,9 +190,7 @@ def _mosquitto_version() -> tuple[int, ...]:
 
 def _mosquitto(folder: Path, port: int, users: Mapping[str, str]) -> Program:
     means = unprivileged.means()
-    # Where root cannot be shed it must at least be kept: mosquitto would change to an account that may not read 0600.
-    user = pwd.getpwuid(os.geteuid()).pw_name
-    config = MOSQUITTO_CONF.format(host=HOST, port=port, folder=folder, max_packet=MAX_PACKET, user=user)
+    config = MOSQUITTO_CONF.format(host=HOST, port=port, folder=folder, max_packet=MAX_PACKET)
     write_private(folder / "mosquitto.conf", config)
     write_private(folder / "acl", MOSQUITTO_ACL)
     _write_passwords(folder, users)
@@ -212,7 +211,7 @@ def _iotcore(folder: Path, port: int, users: Mapping[str, str]) -> Program:
     return Program(
         name="broker",
         # It logs every packet it routes as an error.
-        argv=(sys.executable, "-P", "-m", "iotcore", "--config", config_path, "--log-level", "CRITICAL"),
+        argv=(sys.executable, "-P", "-m", "iotcore", "--config", config_path, "--log-level", "DEBUG"),
         log=folder / "broker.log",
         ready=lambda _pid: _answers(port),
         patience_s=15.0,

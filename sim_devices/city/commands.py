@@ -21,9 +21,26 @@ def foreign_variables() -> tuple[str, ...]:
     return tuple(name for name in os.environ if name.startswith("HUTONG_") and name not in HARMLESS)
 
 
-def program(
-    name: str, logs: Path, module: str, *words: str, ready: Callable[[int], bool] = lambda _pid: True
-) -> Program:
+def at_once(_pid: int) -> bool:
+    return True
+
+
+def saying(log_path: Path, words: bytes) -> Callable[[int], bool]:
+    """Ready when its log says so, behind what it says now."""
+    begin = log_path.stat().st_size if log_path.is_file() else 0
+
+    def ready(_pid: int) -> bool:
+        try:
+            with log_path.open("rb") as source:
+                source.seek(begin)
+                return words in source.read()
+        except OSError:
+            return False
+
+    return ready
+
+
+def program(name: str, logs: Path, module: str, *words: str, ready: Callable[[int], bool] = at_once) -> Program:
     argv = (sys.executable, "-m", module, *words)
     return Program(name, argv, logs / f"{name}.log", ready, without=foreign_variables())
 

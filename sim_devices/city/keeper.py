@@ -68,13 +68,19 @@ class Keeper:
     async def ready(self, name: str) -> None:
         """Waits until a program is ready. Raises StartFailed when it is not in time, or keeps ending."""
         kept = self.kept[name]
-        deadline = time.monotonic() + kept.program.patience_s
-        while not kept.process.is_ready():
+        if not await self.becomes_ready(name, kept.program.patience_s):
+            raise StartFailed(f"{name} does not come up\n{tail(kept.program.log)}")
+
+    async def becomes_ready(self, name: str, patience_s: float) -> bool:
+        """Whether it is ready before that time is over, or it has ended too often."""
+        kept, deadline = self.kept[name], time.monotonic() + patience_s
+        while time.monotonic() < deadline and kept.starts <= TOO_OFTEN:
+            if kept.process.is_ready():
+                return True
             if self.stopping.is_set():
                 raise StartFailed("stopped before everything was up")
-            if time.monotonic() > deadline or kept.starts > TOO_OFTEN:
-                raise StartFailed(f"{name} does not come up\n{tail(kept.program.log)}")
             await asyncio.sleep(READY_POLL_S)
+        return False
 
     async def go_down(self, stages: Iterable[Iterable[str]]) -> None:
         """Stops the programs stage by stage, those of a stage together."""

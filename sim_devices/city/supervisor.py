@@ -34,7 +34,9 @@ log = logging.getLogger(__name__)
 
 LIVE_PATIENCE_S = 60.0
 LIVE_POLL_S = 0.1
+INGEST_PATIENCE_S = 10.0
 FLEET = "fleet_server.cli"
+CONNECTED = b"connected to broker"  # what ingest logs when it has
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class City:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 asyncio.get_running_loop().add_signal_handler(number, self._keeper.stopping.set)
             stop_leftovers(self._folder)
+            (self._folder / "run.json").unlink(missing_ok=True)
             sockets = socket_folder(self._folder / "sim" / "s", "control")
             database = await asyncio.to_thread(postgres.prepare, self._folder / "postgres")
             try:
@@ -101,7 +104,7 @@ class City:
                     await self._keeper.go_down(stages)
                     self._say("hutong: everything has stopped; the data stays")
         except* StartFailed as failed:
-            raise StartFailed(str(failed.exceptions[0])) from None
+            raise StartFailed(str(_first(failed))) from None
         return went_well
 
     async def _come_up(self, control: Path, database: postgres.Prepared) -> bool:
@@ -110,33 +113,41 @@ class City:
         self._say(f"hutong: the block in {self._folder}")
         addresses = self._addresses()
         fleet_config = self._write_fleet(addresses, database)
-        self._keeper.start(self._simulator(addresses, control))
         self._keeper.start(database.program)
+        self._keeper.start(self._simulator(addresses, control))
         await self._keeper.ready("postgres")
         await self._fleet(fleet_config, "migrate")
         self._tell("database ready")
-        users = await self._enrol(fleet_config, database.created)
-        self._tell(f"{len(self._gateways)} gateways enrolled")
-
-        prepared = broker.prepare(self._folder / "broker", users, prefer=self._wishes.broker)
-        self._keeper.start(prepared.program)
+        self._keeper.start(self._server("web", fleet_config, "serve"))
+        if database.created or not all(self._has_credentials(gateway) for gateway in self._gateways):
+            await self._enrol(fleet_config)
+            self._tell(f"{len(self._gateways)} gateways enrolled")
+        self._keeper.start(self._broker())
         await self._keeper.ready("broker")
-        for name, command in (("ingest", "ingest"), ("web", "serve")):
-            self._keeper.start(commands.program(name, self._logs, FLEET, "--config", str(fleet_config), command))
+        self._keeper.start(self._server("ingest", fleet_config, "ingest"))
+        # A gateway whose first batch nobody takes tries again after ten seconds: better that somebody listens.
+        await self._keeper.becomes_ready("ingest", INGEST_PATIENCE_S)
         await self._keeper.ready("sims")
         for gateway in self._gateways:
             path = configs.write(self._folder / gateway.key / "agent.toml", configs.agent(gateway, addresses))
             self._keeper.start(commands.program(gateway.key, self._logs, "agent.cli", "run", str(path)))
-        self._tell(f"{prepared.kind}, ingest, web, devices and gateways started")
+        self._tell("server, broker, devices and gateways started")
 
         if not await self._wait_live(addresses.web_port, started_at):
             return self._keeper.stopping.is_set() and not self._wishes.until_live
-        took = time.monotonic() - self._begun
-        link = await self._setup_link(fleet_config)
-        self._facts |= {"live_after_s": round(took, 2), "setup_link": link}
+        devices = sum(len(list(gateway.devices)) for gateway in self._gateways)
+        self._tell(f"live: {len(self._gateways)} gateways, {devices} devices\n")
+        self._facts["live_after_s"] = round(time.monotonic() - self._begun, 2)
         self._note()
-        self._greet(addresses.web_port, link)
+        await self._greet(fleet_config, addresses.web_port)
         return True
+
+    def _broker(self) -> Program:
+        """It knows all gateways by now."""
+        users = {broker.INGEST: keep_secret(self._folder / "fleet" / "broker-password")}
+        for gateway in self._gateways:
+            users[gateway.code] = (self._folder / gateway.key / "password").read_text(encoding="utf-8").strip()
+        return broker.prepare(self._folder / "broker", users, prefer=self._wishes.broker).program
 
     # What is written before anything starts
 
@@ -179,22 +190,30 @@ class City:
 
     # The server's commands
 
+    def _server(self, name: str, config: Path, command: str) -> Program:
+        started = commands.saying(self._logs / f"{name}.log", CONNECTED) if name == "ingest" else commands.at_once
+        return commands.program(name, self._logs, FLEET, "--config", str(config), command, ready=started)
+
     async def _fleet(self, config: Path, *words: str) -> str:
         log_path = self._logs / f"{words[0]}.log"
         return await asyncio.to_thread(commands.run_to_end, log_path, FLEET, "--config", str(config), *words)
 
-    async def _enrol(self, config: Path, fresh_database: bool) -> dict[str, str]:
-        """Gives each gateway its key and password, once; returns the broker's users."""
-        users = {broker.INGEST: keep_secret(self._folder / "fleet" / "broker-password")}
-        for gateway in self._gateways:
+    def _has_credentials(self, gateway: block.Gateway) -> bool:
+        return all((self._folder / gateway.key / name).is_file() for name in ("key", "password"))
+
+    async def _enrol(self, config: Path) -> None:
+        """Gives each gateway its key and password; those that have them keep them."""
+
+        async def one(gateway: block.Gateway) -> None:
             out = private_folder(self._folder / gateway.key)
-            if fresh_database or not ((out / "key").is_file() and (out / "password").is_file()):
-                words = ("--name", gateway.name, "--division", block.DIVISION, "--out", str(out))
-                await self._fleet(config, "enrol", gateway.code, *words)
-            if not (out / "password").is_file():
-                raise StartFailed(f"`hutong-fleet enrol` left no password in {out}")
-            users[gateway.code] = (out / "password").read_text(encoding="utf-8").strip()
-        return users
+            words = ("--name", gateway.name, "--division", block.DIVISION, "--out", str(out))
+            await self._fleet(config, "enrol", gateway.code, *words)
+            if not self._has_credentials(gateway):
+                raise StartFailed(f"`hutong-fleet enrol` left no key and password in {out}")
+
+        async with asyncio.TaskGroup() as enrolments:
+            for gateway in self._gateways:
+                enrolments.create_task(one(gateway))
 
     async def _setup_link(self, config: Path) -> str | None:
         """None once there is an administrator."""
@@ -226,14 +245,14 @@ class City:
     def _tell(self, words: str) -> None:
         self._say(f"  {time.monotonic() - self._begun:5.1f} s  {words}")
 
-    def _greet(self, port: int, link: str | None) -> None:
-        devices = sum(len(list(gateway.devices)) for gateway in self._gateways)
+    async def _greet(self, config: Path, port: int) -> None:
         folder = _short(self._folder)
         where = "" if folder == "var/city" else f" --dir {folder}"
-        self._tell(f"live: {len(self._gateways)} gateways, {devices} devices\n")
         self._say(f"  console     http://{broker.HOST}:{port}/")
-        if link is not None:
+        if (link := await self._setup_link(config)) is not None:
             self._say(f"  set-up      {link}\n              (once: it makes the first administrator)")
+        self._facts["setup_link"] = link
+        self._note()
         self._say(f"  devices     hutong-sim list{where}")
         self._say(f"  a fault     hutong-sim fault{where} 'Pole 3 lamp' silent --for 30s")
         self._say(f"  logs        {folder}/logs")
@@ -247,6 +266,14 @@ class City:
         }
         text = json.dumps(self._facts | {"programs": programs}, indent=2, ensure_ascii=False)
         write_private(self._folder / "run.json", text + "\n")
+
+
+def _first(group: BaseExceptionGroup[StartFailed]) -> BaseException:
+    """The first cause of a group, of groups too."""
+    cause: BaseException = group
+    while isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    return cause
 
 
 def _short(path: Path) -> str:

@@ -153,9 +153,15 @@ def write_config(tmp_path: Path) -> Callable[..., Path]:
     from protocols import citycode
 
     def write(
-        address: str = "127.0.0.1:1", devices: int = 2, broker: int = 1, period_s: float = 0.1, more: str = ""
+        address: str = "127.0.0.1:1",
+        devices: int = 2,
+        broker: int = 1,
+        period_s: float = 0.1,
+        more: str = "",
+        key: bytes = b"\xab" * 32,
+        password: str = "secret",  # noqa: S107
     ) -> Path:
-        for name, secret in (("password", "secret\n"), ("key", "ab" * 32 + "\n")):
+        for name, secret in (("password", f"{password}\n"), ("key", f"{key.hex()}\n")):
             (tmp_path / name).write_text(secret)
             (tmp_path / name).chmod(0o600)
         text = TEMPLATE.format(gateway=GATEWAY, address=address, broker=broker)

@@ -28,8 +28,8 @@ CPU_GOAL_RATIO = 0.5
 
 def template() -> str:
     channels = "".join(
-        f'[[channel]]\nname = "v{n}"\ntitle = {{ en = "Value {n}", zh = "值{n}" }}\nquantity = "3300"\n'
-        f'unit = "1"\nkind = "gauge"\ntable = "input"\naddress = {2 * n}\ntype = "f32"\norder = "ABCD"\n'
+        f'[[channel]]\nname = "v{n}"\ntitle = {{ en = "Value {n}", zh = "值{n}" }}\nquantity = "voltage"\n'
+        f'unit = "V"\nkind = "gauge"\ntable = "input"\naddress = {2 * n}\ntype = "f32"\norder = "ABCD"\n'
         for n in range(VALUES)
     )
     return f'name = "bench"\ntitle = {{ en = "Bench", zh = "基准" }}\n{channels}'
@@ -82,7 +82,8 @@ def measure_agent(
 
 
 def values_sent(chain: Chain, gateway: Gateway) -> float:
-    return sum(count for name, count in chain.metrics(gateway).items() if name.startswith("hutong_device_values_total"))
+    counters = chain.metrics(gateway)
+    return sum(count for name, count in counters.items() if name.startswith("hutong_agent_device_values_total"))
 
 
 def measure_peer(chain: Chain, ports_file: Path, hz: float) -> tuple[float, float, float]:

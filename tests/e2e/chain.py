@@ -54,6 +54,7 @@ class Chain:
     programs: dict[str, Program] = field(default_factory=dict)
     processes: dict[str, Process] = field(default_factory=dict)
     gateways: list[Gateway] = field(default_factory=list)
+    _client: httpx.Client | None = None
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -182,16 +183,16 @@ class Chain:
     # -- looking -------------------------------------------------------------------------------------------------
 
     def administrator(self) -> httpx.Client:
-        """A client signed in as the first administrator, made by the one-time link on the first call."""
-        client = httpx.Client(base_url=self.url, timeout=20, headers={"Origin": self.url})
-        credentials = {"user_name": "admin", "password": PASSWORD}
-        if client.post("/api/v1/session", json=credentials).status_code != 200:
-            link = self.fleet("setup-link").strip().splitlines()[-1]
-            token = link.rsplit("/", 1)[-1].rsplit("=", 1)[-1]
-            made = client.post("/api/v1/setup", json={"token": token, **credentials, "name": "Admin"})
-            assert made.is_success, made.text
-            assert client.post("/api/v1/session", json=credentials).is_success
-        return client
+        """A client signed in as the first administrator, who is made by the one-time link on the first call."""
+        if self._client is None:
+            link = next(word for word in self.fleet("setup-link").split() if word.startswith("http"))
+            client = httpx.Client(base_url=self.url, timeout=20, headers={"Origin": self.url})
+            form = {"key": link.rpartition("=")[2], "name": "admin", "password": PASSWORD, "again": PASSWORD}
+            made = client.post("/set-up", data=form)
+            assert made.status_code == 303, made.text
+            self._cleanup.callback(client.close)
+            self._client = client
+        return self._client
 
     def query(self, sql: str, *arguments: object) -> list[Any]:
         """Rows, read past every scope as the database's administrator."""

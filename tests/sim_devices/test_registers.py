@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sim_devices.registers import FORMATS, Field, Layout, NoSuchAddress, NotTaken, Table
 
 
-def packed(field: Field, value: float | int | None) -> bytes:
+def packed(field: Field, value: float | None) -> bytes:
     return b"".join(word.to_bytes(2, "big") for word in field.encode(value))
 
 

@@ -72,7 +72,7 @@ def _page(
     kept: dict[str, str] | None = None,
 ) -> Response:
     values: dict[str, Any] = {"asked": asked, "found": found, "not_valid": not_valid, "error": error}
-    values |= {"kept": kept or {}, "kinds": MINTABLE, "districts": _districts(), "parts": _parts(found)}
+    values |= {"kept": kept or {}, "kinds": MINTABLE, "districts": _districts(), "segments": _parts(found)}
     fault = error or not_valid
     status = fault.status if fault else 200
     return context.templates.page(

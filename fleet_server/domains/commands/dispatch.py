@@ -19,6 +19,7 @@ from fleet_server.kernel.context import Context
 from fleet_server.kernel.errors import Unavailable
 from protocols.edge import envelope
 from protocols.edge import messages as wire
+from protocols.errors import LocalProtocolError
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,11 @@ async def _send(context: Context, publish: Publish, command: Command) -> str:
         return "the gateway has no key here: it was retired"
     message = _message(command)
     address = envelope.address_of(message)
-    sealed = envelope.seal(address, wire.encode(message), next(iter(keys.values())))
+    try:
+        sealed = envelope.seal(address, wire.encode(message), next(iter(keys.values())))
+    except LocalProtocolError as error:  # it must not end ingest
+        log.error("gateway %s: command %s cannot be sent: %s", command.gateway, command.id, error)
+        return str(error)
     if not publish(address.topic, sealed):
         return "the broker does not answer"
     log.info("gateway %s: command %s sent (%d)", command.gateway, command.id, command.sends)

@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fleet_server.domains.identity.models import SignedIn
+from fleet_server.domains.identity.models import SESSION_LONGEST, SignedIn
 from fleet_server.kernel.context import SESSION_COOKIE, Context
 
 
@@ -11,7 +11,7 @@ def set_session(response: Response, context: Context, signed_in: SignedIn) -> No
     response.set_cookie(
         SESSION_COOKIE,
         signed_in.secret,
-        expires=signed_in.expires_at,
+        max_age=int(SESSION_LONGEST.total_seconds()),  # not a date: the browser's clock may be wrong
         path="/",
         secure=context.settings.web.is_https,
         httponly=True,

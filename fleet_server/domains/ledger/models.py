@@ -192,9 +192,9 @@ def described_again(known: Device, described: DeviceDescription, gateway: Gatewa
 
 
 def gives_up_devices(gateway: Gateway | None) -> bool:
-    """Whether another gateway's birth may take over its devices: not while it is in service, or any gateway could claim
-    any device."""
-    return gateway is None or gateway.status in ("out-of-service", "retired")
+    """Whether another gateway's birth may take over its devices: not before it is retired, or any gateway could claim
+    any device. Ingest has the same rule: it refuses such a birth while the owner has a key."""
+    return gateway is None or gateway.status == "retired"
 
 
 def difference(before: Device, after: Device) -> dict[str, list[object]]:

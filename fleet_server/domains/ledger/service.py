@@ -183,7 +183,7 @@ class LedgerService:
                 await store.record(principal, "ledger.add-device", after.code, detail)
             elif before.gateway != code and not gives_up_devices(await store.gateway(before.gateway)):
                 log.warning("gateway %s: device %s belongs to %s", code, described.code, before.gateway)
-                detail = {"device": described.code, "reason": f"belongs to {before.gateway}, which is in service"}
+                detail = {"device": described.code, "reason": f"belongs to {before.gateway}, which is not retired"}
                 await store.record(principal, "ledger.refuse-device", code, detail)
             elif (after := described_again(before, described, gateway)) != before:
                 await store.put_device(after, now)

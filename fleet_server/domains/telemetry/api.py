@@ -27,6 +27,8 @@ Reader = Annotated[Principal, Depends(require("telemetry:read"))]
 Inspector = Annotated[Principal, Depends(require("quarantine:read"))]
 MAX_LIVE = 500  # devices of one stream
 RECHECK_S = 3.0  # between two looks at session and scope of a live stream
+FEW = 10  # devices that are looked up one by one
+SCOPE_PAGE = 500
 AWAY_S = 1.0  # before a stream whose database is away looks again
 
 
@@ -212,8 +214,20 @@ async def _may_still(request: Request, context: Context, codes: Sequence[str]) -
 
 
 async def _check_scope(context: Context, principal: Principal, codes: Sequence[str]) -> None:
-    for code in codes:
-        await context.ports.ledger.device(principal, code)
+    """NotFound unless the principal sees all of `codes`. Many are looked for a page at a time."""
+    ledger, wanted = context.ports.ledger, sorted(codes)
+    if len(wanted) > FEW:
+        after = (await ledger.device(principal, wanted[0])).code
+        missing = set(wanted[1:])
+        while missing and after < wanted[-1]:
+            page = await ledger.devices(principal, limit=SCOPE_PAGE, after=after)
+            missing.difference_update(device.code for device in page)
+            if len(page) < SCOPE_PAGE:
+                break
+            after = page[-1].code
+        wanted = sorted(missing)
+    for code in wanted:
+        await ledger.device(principal, code)
 
 
 def _event(name: str, data: Any) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -29,7 +29,7 @@ class Listener:
         self._streams: set[asyncio.Event] = set()
 
     @asynccontextmanager
-    async def waiting(self) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    async def waiting(self) -> AsyncIterator[Callable[[], Coroutine[Any, Any, None]]]:
         wake = asyncio.Event()
         self._streams.add(wake)
         looked = asyncio.get_running_loop().time()

@@ -131,17 +131,25 @@ def choose_resolution(span_ms: int, period_ms: int, points: int) -> Resolution:
 
 
 def prove(gateway: str, cursors: Sequence[CursorView], stored_twice: int) -> DeliveryProof:
-    """Every seq below next_seq is received, declared dropped, still kept by the gateway, or lost."""
+    """Every seq below next_seq is received, declared dropped, still kept by the gateway, or lost.
+
+    `cursors` are the newest first. Of an earlier life the gateway keeps nothing: after a fork it has given what it kept
+    new seqs in the next one; else the spool's file was lost, and what it held with it.
+    """
     proofs = []
     lost = pending = 0
-    for cursor in cursors:
+    for place, cursor in enumerate(cursors):
         said = Ranges([(1, cursor.next_seq - 1)] if cursor.next_seq > 1 else [])
         missing = said.minus(cursor.received)
         for ranges in cursor.dropped.values():
             missing = missing.minus(ranges)
         kept = missing.within(cursor.first_kept, cursor.next_seq).size
         lost += missing.size - kept
-        pending += kept
+        if place == 0:
+            pending += kept
+        elif not cursor.forks:
+            lost += kept
+            kept = 0
         # What a transaction stores it counts, so more counted than received would be a message stored twice.
         stored_twice += cursor.stored + cursor.quarantined - cursor.received.size
         dropped = [(low, high, cause) for cause, ranges in cursor.dropped.items() for low, high in ranges]

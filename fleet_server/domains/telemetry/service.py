@@ -1,6 +1,6 @@
 """The port `Telemetry`: present values, history, gateways, the delivery proof, the quarantine, and what is live."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -60,7 +60,7 @@ class Transactions(Protocol):
 
 
 class Waker(Protocol):
-    def waiting(self) -> AbstractAsyncContextManager[Callable[[], Awaitable[None]]]:
+    def waiting(self) -> AbstractAsyncContextManager[Callable[[], Coroutine[Any, Any, None]]]:
         """What it gives returns when something may have changed, at most four times a second, or after some seconds."""
         ...
 

@@ -127,13 +127,14 @@ def acknowledgement(
 
 @asynccontextmanager
 async def serve(broker: City) -> AsyncIterator[Server]:
+    at_once = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
     client = Client(
         "127.0.0.1",
         broker.port,
         username=SERVER,
         password="server's",
         protocol=ProtocolVersion.V5,
-        socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+        socket_options=at_once,
     )
     async with client, asyncio.TaskGroup() as tasks:
         client.pending_calls_threshold = 10_000

@@ -191,8 +191,12 @@ async def test_after_a_fork_only_what_the_server_does_not_hold_is_numbered_anew(
     async with serve(broker) as server, gateway(broker, tmp_path) as edge:
         old = edge.spool.snapshot.incarnation
         held: list[Spooled] = []
+        seen: set[int] = set()
 
         def judge(message: Spooled) -> AckStatus | None:
+            seen.add(message.origin.seq)
+            if len(seen) < 5:  # nothing is answered until all are in flight
+                return None
             if message.origin.incarnation == old and message.origin.seq in (2, 3):
                 return AckStatus.FORK
             held.append(message)

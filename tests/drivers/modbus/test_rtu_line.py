@@ -217,11 +217,15 @@ async def test_a_line_that_never_falls_silent_is_told(serial_line: RtuLine, pty_
     pty_peer.script = lambda _: []
     async with asyncio.TaskGroup() as group:
         task = group.create_task(babble())
-        with pytest.raises((Nonsense, Unreachable)):
-            await serial_line.read(9, FIRST_TWO, 0.02)
-        with pytest.raises(Nonsense, match="has not been quiet for 1 s"):
-            await serial_line.read(9, FIRST_TWO, 0.02)
+        said = ""
+        for _ in range(5):  # a busy machine may give the line a pause of its own
+            with pytest.raises((Nonsense, Unreachable)) as caught:
+                await serial_line.read(9, FIRST_TWO, 0.02)
+            said += str(caught.value)
+            if "has not been quiet for 1 s" in said:
+                break
         task.cancel()
+    assert "has not been quiet for 1 s" in said
 
 
 async def test_frames_are_parted_by_three_and_a_half_characters(pty_peer: PtyPeer) -> None:
@@ -287,3 +291,11 @@ async def test_rtu_inside_tcp_tells_a_lost_connection_and_connects_again(
     rtu_socket_peer.script = lambda frame: [encode_rtu(answer(frame))]
     await rtu_tcp_line.open()
     assert unpack_registers(await rtu_tcp_line.read(9, FIRST_TWO, LONG)) == (0, 1)
+
+
+async def test_an_adapter_that_echoes_what_is_sent_does_no_harm(serial_line: RtuLine, pty_peer: PtyPeer) -> None:
+    pty_peer.script = lambda frame: [encode_rtu(frame), 0.01, encode_rtu(answer(frame))]
+    for _ in range(3):
+        assert unpack_registers(await serial_line.read(9, FIRST_TWO, LONG)) == (0, 1)
+    model = load_model("lamp_controller")
+    assert (await serial_line.write(9, model, 0, Decimal(0), LONG)).value == 0

@@ -1,3 +1,4 @@
+import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from fleet_server.kernel import audit
 from fleet_server.kernel.audit import Head, Verdict, heads_file, note_head, read_heads
 from fleet_server.kernel.context import Context
 from fleet_server.kernel.principal import system
+from sim_devices.city.postgres import find_binaries
 
 WHO = system("test")
 
@@ -124,6 +126,20 @@ async def test_a_chain_cut_at_its_end_is_shorter_than_the_heads_outside(trail: T
     await trail.seal()
     await trail.tamper("DELETE FROM audit_seal WHERE position = 3", "DELETE FROM audit WHERE object = 'thing:2'")
     assert (await trail.verify()).problem == "the chain ends at position 2, but the heads outside know position 3"
+
+
+async def test_a_dump_restored_elsewhere_verifies(trail: Trail, empty_database_url: str, tmp_path: Path) -> None:
+    """The words of docs/operations.md."""
+    await trail.add(3, value=1.50)
+    await trail.seal()
+    binaries = find_binaries(tmp_path / "none")
+    dump = str(tmp_path / "dump")
+    argv = [binaries / "pg_dump", "-Fc", "--enable-row-security", "-f", dump, trail.urls.owner]
+    subprocess.run(argv, check=True)  # noqa: ASYNC221 - nothing else runs here
+    subprocess.run([binaries / "pg_restore", "--exit-on-error", "-d", empty_database_url, dump], check=True)  # noqa: ASYNC221
+    async with trail.connect(empty_database_url) as connection:
+        verdict = await audit.verify(connection, read_heads(heads_file(trail.context.settings)))
+    assert verdict == Verdict(3, 1, 0, None)
 
 
 async def test_nobody_changes_the_trail_by_accident_not_even_the_owner(trail: Trail) -> None:

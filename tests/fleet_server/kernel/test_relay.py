@@ -10,7 +10,7 @@ import pytest
 from fleet_server.app import open_context
 from fleet_server.kernel import jobs, relay
 from fleet_server.kernel.context import Context
-from fleet_server.kernel.domain import Domain, Subscription
+from fleet_server.kernel.domain import Domain, Job, Subscription
 from fleet_server.kernel.errors import Unavailable
 from fleet_server.kernel.events import Event, emit
 from fleet_server.kernel.relay import KEPT, MAX_TRIES, Relay, wait_after
@@ -178,7 +178,7 @@ async def running(context: Context, *todo: Any) -> AsyncIterator[None]:
 
 async def test_a_commit_wakes_the_relay_long_before_its_interval(context: Context) -> None:
     subscriber = Subscriber()
-    lazy = relay.Job("lazy-relay", every_s=3600, run=subscriber.relay.run, wakes_on="outbox")
+    lazy = Job("lazy-relay", every_s=3600, run=subscriber.relay.run, wakes_on="outbox")
     async with running(context, lazy), asyncio.timeout(10):
         while not subscriber.told:
             await send(context, 1)

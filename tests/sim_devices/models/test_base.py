@@ -46,7 +46,7 @@ def test_the_gateways_template_finds_in_the_registers_what_the_simulator_meant(n
                 if channel.name not in device.values:
                     continue  # a bit of a status word
                 meant = device.values[channel.name]
-                if meant is None or meant != meant:  # noqa: PLR0124
+                if meant is None or meant != meant:
                     assert reading.value is None
                     assert is_bad(reading.quality)
                     continue

@@ -1,6 +1,6 @@
 // How values are written: the same as fleet_server/web/format.py, which the server uses for the first paint.
 
-const UNITS = { Cel: "°C", "%RH": "% RH", "ug/m3": "µg/m³", m3: "m³", deg: "°", 1: "" };
+const UNITS = { Cel: "°C", "%RH": "% RH", "%LEL": "% LEL", "ug/m3": "µg/m³", m3: "m³", deg: "°", 1: "" };
 export const NO_VALUE = "–";
 export const unit = (code) => UNITS[code] ?? code;
 

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
+from zlib import crc32
 
 import httpx
 import pytest
@@ -46,6 +47,7 @@ from protocols.citycode import geosot
 from protocols.quality import Quality
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+Summary = TypeVar("Summary", GatewaySummary, DeviceSummary)
 DIVISION = ("bj.110114.110114011", "回龙观街道")
 WORDS = {0: {"en": "off", "zh": "关"}, 1: {"en": "on", "zh": "开"}}
 
@@ -57,7 +59,7 @@ class Model:
 
 
 def channel(name: str, en: str, zh: str, unit: str, value: float | None, scale: int = 1, **more: Any) -> ChannelNow:
-    values = {
+    values: dict[str, Any] = {
         "quantity": "",
         "kind": "gauge",
         "writable": False,
@@ -168,17 +170,21 @@ class FakeCity:
     # -- ledger
 
     async def gateways(self, principal: Principal) -> list[GatewaySummary]:
+        principal.require("ledger:read")
         return list(self.gateway_list)
 
     async def gateway(self, principal: Principal, code: str) -> GatewaySummary:
+        principal.require("ledger:read")
         return self._one(self.gateway_list, code)
 
     async def device(self, principal: Principal, code: str) -> DeviceSummary:
+        principal.require("ledger:read")
         return self._one(self.device_list, code)
 
     async def devices(
         self, principal: Principal, *, gateway: str | None = None, query: str = "", limit: int = 500, after: str = ""
     ) -> list[DeviceSummary]:
+        principal.require("ledger:read")
         found = [
             device
             for device in self.device_list
@@ -189,7 +195,7 @@ class FakeCity:
         return found[:limit]
 
     @staticmethod
-    def _one(items: Sequence[Any], code: str) -> Any:
+    def _one(items: Sequence[Summary], code: str) -> Summary:
         for item in items:
             if item.code == code:
                 return item
@@ -200,7 +206,7 @@ class FakeCity:
     def _wave(self, code: str, known: ChannelNow, at: datetime) -> float | None:
         if known.value is None:
             return None
-        seconds = at.timestamp() + hash(code + known.name) % 997
+        seconds = at.timestamp() + crc32(f"{code} {known.name}".encode()) % 997
         if known.kind == "counter":
             return round(known.value + (at - NOW).total_seconds() / 3600, known.scale)
         if known.kind == "state":
@@ -313,6 +319,7 @@ class FakeCity:
         return view
 
     async def recent(self, principal: Principal, device: str, limit: int) -> list[CommandView]:
+        principal.require("telemetry:read")
         return [view for view in self.commands if view.device == device][:limit]
 
 

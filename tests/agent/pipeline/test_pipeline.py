@@ -1,0 +1,397 @@
+"""The pipeline, told a tick after another and drained whenever: what comes out, when, and how good it is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.dsp import butterworth
+from agent.pipeline import ChannelPlan, DevicePlan, FilterConfig, Part, Pipeline, describe_channels
+from agent.pipeline.device import PART_BYTES
+from agent.pipeline.readings import MAX_TICKS
+from drivers.base import Channel, Reading
+from protocols.edge.birth import (
+    Description,
+    DeviceDescription,
+    Kind,
+    decode_description,
+    encode_description,
+)
+from protocols.edge.columns import F32LE, F64LE, I32LE, I64LE
+from protocols.edge.messages import MAX_PAYLOAD, Batch, Clock, ClockState, Origin, decode, encode
+from protocols.quality import Quality
+
+GOOD = int(Quality.GOOD)
+PERIOD = 100
+START = 1_000_000
+
+
+def channel(name: str, tag: int = I32LE, scale: int = -1, limits: tuple[str, str] | None = None) -> Channel:
+    return Channel(
+        name=name,
+        title={"en": name, "zh": name},
+        quantity="test",
+        unit="V",
+        kind=Kind.GAUGE,
+        tag=tag,
+        scale=scale if tag in (I32LE, I64LE) else 0,
+        limits=None if limits is None else (Decimal(limits[0]), Decimal(limits[1])),
+    )
+
+
+def device(*channels: Channel | tuple[Channel, FilterConfig], period_ms: int = PERIOD) -> DevicePlan:
+    plans = [ChannelPlan(*one) if isinstance(one, tuple) else ChannelPlan(one) for one in channels]
+    return DevicePlan(period_ms, tuple(plans))
+
+
+@dataclass(frozen=True)
+class Sample:
+    value: float | int | None
+    quality: int
+
+
+def drain(pipeline: Pipeline) -> list[Part]:
+    parts = []
+    while (part := pipeline.drain()) is not None:
+        parts.append(part)
+    return parts
+
+
+def samples(parts: Sequence[Part]) -> dict[int, dict[int, Sample]]:
+    """By alias and time, after a passage through the wire; a time must not come twice."""
+    found: dict[int, dict[int, Sample]] = {}
+    for part in parts:
+        origin = Origin("G1", 1, 1, bytes(16), part.t0_boot_ms, Clock(ClockState.UNSET))
+        payload = encode(Batch(origin, bytes(32), 0, part.groups))
+        assert len(payload) <= MAX_PAYLOAD
+        batch = decode(payload)
+        assert isinstance(batch, Batch)
+        for group in batch.groups:
+            for column in group.columns:
+                values = iter(column.values.tolist())
+                for index, (time, present) in enumerate(zip(group.times.tolist(), column.present, strict=True)):
+                    value = next(values) if present else None
+                    quality = column.quality.get(index, GOOD)
+                    if value is not None or quality:
+                        at = part.t0_boot_ms + time
+                        assert at not in found.setdefault(column.alias, {})
+                        found[column.alias][at] = Sample(value, quality)
+    return found
+
+
+def feed(pipeline: Pipeline, ticks: Sequence[int | float | None], name: int = 0, start: int = START) -> None:
+    """One channel's values, a tick after another; None is a tick that the device missed."""
+    for number, value in enumerate(ticks):
+        tick = start + number * PERIOD
+        if value is None:
+            pipeline.missed(0, tick, Quality.BAD_TIMEOUT)
+        else:
+            pipeline.add(0, tick, [Reading(name, value, GOOD)])
+
+
+def values(found: dict[int, Sample]) -> list[float | int | None]:
+    return [found[time].value for time in sorted(found)]
+
+
+def near(got: Sequence[float | None], expected: Sequence[float | None]) -> bool:
+    """Whether values are there, and not, at the same places, and are as good as equal in single precision."""
+    return len(got) == len(expected) and all(
+        (one is None) == (other is None) and (one or 0) == pytest.approx(other or 0, rel=1e-6, abs=1e-6)
+        for one, other in zip(got, expected, strict=True)
+    )
+
+
+def test_unfiltered_numbers_leave_as_exactly_as_they_came() -> None:
+    plan = device(channel("a", I32LE), channel("b", I64LE), channel("c", F32LE), channel("d", F64LE))
+    pipeline = Pipeline([plan])
+    readings = [
+        Reading(0, -(2**31), GOOD),
+        Reading(1, 2**63 - 1, GOOD),
+        Reading(2, 0.5, GOOD),
+        Reading(3, 1 / 3, GOOD),
+    ]
+    pipeline.add(0, START, readings)
+    pipeline.add(0, START + PERIOD, list(reversed(readings)))
+    found = samples(drain(pipeline))
+    assert [list(found[alias].values()) for alias in range(4)] == [
+        [Sample(value, GOOD)] * 2 for value in (-(2**31), 2**63 - 1, 0.5, 1 / 3)
+    ]
+    assert pipeline.drain() is None
+    assert pipeline.counters.values == 8
+
+
+def test_channels_of_a_device_share_an_axis_and_devices_do_not() -> None:
+    plan = device(channel("a"), channel("b"), channel("c", F32LE))
+    pipeline = Pipeline([plan, plan])
+    for tick in range(START, START + 500, PERIOD):
+        for index in (0, 1):
+            pipeline.add(index, tick + index, [Reading(number, number, GOOD) for number in range(3)])
+    (part,) = drain(pipeline)
+    assert [len(group.columns) for group in part.groups] == [3, 3]
+    assert [group.times.tolist() for group in part.groups] == [[0, 100, 200, 300, 400], [1, 101, 201, 301, 401]]
+    assert part.t0_boot_ms == START
+
+
+def test_a_tick_read_in_several_requests_loses_nothing_however_it_is_drained() -> None:
+    smooth = FilterConfig(despike=True)
+    for between in (False, True):
+        pipeline = Pipeline([device(channel("a"), channel("b"), (channel("c"), smooth), (channel("d"), smooth))])
+        parts = []
+        for number in range(10):
+            for pair in ([0, 2], [1, 3]):
+                pipeline.add(0, START + number * PERIOD, [Reading(index, number, GOOD) for index in pair])
+                if between:
+                    parts += drain(pipeline)
+        parts += drain(pipeline)
+        found = samples(parts)
+        assert [values(found[alias]) for alias in (0, 1)] == [list(range(10))] * 2
+        assert [values(found[alias]) for alias in (2, 3)] == [pytest.approx([n / 10 for n in range(8)])] * 2
+        assert pipeline.counters.late == 0
+
+
+def test_a_reading_older_than_the_newest_tick_is_counted_and_dropped() -> None:
+    pipeline = Pipeline([device(channel("a"))])
+    pipeline.add(0, START, [Reading(0, 1, GOOD)])
+    pipeline.add(0, START - 1, [Reading(0, 2, GOOD)])
+    pipeline.missed(0, START - 1, Quality.BAD_TIMEOUT)
+    assert values(samples(drain(pipeline))[0]) == [1]
+    assert (pipeline.counters.late, pipeline.counters.readings, pipeline.counters.missed) == (1, 2, 0)
+
+
+def test_a_missed_tick_has_no_value_and_its_cause_for_every_channel() -> None:
+    pipeline = Pipeline([device(channel("a"), channel("b", F32LE))])
+    pipeline.missed(0, START, Quality.BAD_TIMEOUT)
+    found = samples(drain(pipeline))
+    assert found == {alias: {START: Sample(None, Quality.BAD_TIMEOUT)} for alias in (0, 1)}
+    assert pipeline.counters.missed == 1
+
+
+def test_a_sentinel_has_no_value_and_a_request_that_failed_alone_harms_only_its_channels() -> None:
+    pipeline = Pipeline([device(channel("a"), channel("b"), channel("c"))])
+    pipeline.add(0, START, [Reading(0, None, Quality.BAD_SENSOR_FAILURE), Reading(1, 7, GOOD)])
+    pipeline.add(0, START, [Reading(2, None, Quality.BAD_COMMUNICATION_ERROR)])
+    found = samples(drain(pipeline))
+    assert found[0] == {START: Sample(None, Quality.BAD_SENSOR_FAILURE)}
+    assert found[1] == {START: Sample(7, GOOD)}
+    assert found[2] == {START: Sample(None, Quality.BAD_COMMUNICATION_ERROR)}
+    assert pipeline.counters.no_value == 2
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "kept"),
+    [(I32LE, 1001, 1001), (I32LE, -1, -1), (F32LE, 100.5, 100.5), (F32LE, -0.5, -0.5), (I32LE, 2**31, None),
+     (I64LE, 2**64 - 1, None), (F32LE, 1e39, None), (F32LE, float("nan"), None), (F64LE, float("inf"), None)],
+)  # fmt: skip
+def test_out_of_limits_keeps_its_value_unless_no_column_can_carry_it(
+    tag: int, value: float, kept: float | None
+) -> None:
+    pipeline = Pipeline([device(channel("a", tag, limits=("0", "100")), channel("b", tag, limits=("0", "100")))])
+    pipeline.add(0, START, [Reading(0, value, GOOD), Reading(1, 50, GOOD)])
+    found = samples(drain(pipeline))
+    assert found[0] == {START: Sample(kept, Quality.BAD_OUT_OF_RANGE)}
+    assert found[1] == {START: Sample(50, GOOD)}
+    assert pipeline.counters.out_of_range == 1
+
+
+def test_the_limits_themselves_are_plausible_to_the_last_digit() -> None:
+    pipeline = Pipeline([device(channel("a", limits=("0.05", "21.35")))])
+    feed(pipeline, [0, 1, 213, 214])
+    qualities = [sample.quality for sample in samples(drain(pipeline))[0].values()]
+    assert qualities == [Quality.BAD_OUT_OF_RANGE, GOOD, GOOD, Quality.BAD_OUT_OF_RANGE]
+
+
+def test_despiked_values_bear_the_time_they_are_of() -> None:
+    pipeline = Pipeline([device((channel("a"), FilterConfig(despike=True)))])
+    feed(pipeline, [10, 20, 30, 9000, 50, 60, 70, 80, 90])
+    found = samples(drain(pipeline))[0]
+    assert sorted(found) == [START + number * PERIOD for number in range(7)]
+    # Before the first value stands that value, for ever; then a ramp passes unchanged, but for the spike.
+    assert values(found) == pytest.approx([1.0, 2.0, 3.0, 5.0, 6.0, 7.0, 7.0])
+
+
+@given(
+    st.lists(st.one_of(st.none(), st.integers(-1000, 1000)), min_size=1, max_size=40),
+    st.sets(st.integers(0, 40)),
+    st.sets(st.integers(0, 39)),
+    st.sampled_from(
+        [
+            FilterConfig(despike=True),
+            FilterConfig(lowpass_hz=0.7),
+            FilterConfig(despike=True, lowpass_hz=1.0, decimate=3),
+            FilterConfig(despike=True, window_s=0.5),
+            FilterConfig(deadband=20.0, heartbeat_s=0.7),
+            FilterConfig(lowpass_hz=1.0, deadband=3.0),
+            FilterConfig(window_s=0.3, decimate=2),
+        ]
+    ),
+)
+def test_what_comes_out_does_not_depend_on_when_it_is_drained(
+    ticks: list[int | None], drains: set[int], untold: set[int], filters: FilterConfig
+) -> None:
+    def run(drains: set[int]) -> dict[int, dict[int, Sample]]:
+        pipeline = Pipeline([device((channel("a"), filters), (channel("b"), filters))])
+        parts = []
+        for number, value in enumerate(ticks):
+            if number in drains:
+                parts += drain(pipeline)
+            if number in untold:
+                continue
+            tick = START + number * PERIOD
+            if value is None:
+                pipeline.missed(0, tick, Quality.BAD_TIMEOUT)
+            else:
+                pipeline.add(0, tick, [Reading(0, value, GOOD), Reading(1, -value, GOOD)])
+        return samples(parts + drain(pipeline))
+
+    cut, whole = run(drains), run(set())
+    assert cut.keys() == whole.keys()
+    for alias, found in whole.items():
+        assert cut[alias].keys() == found.keys()
+        for time, sample in found.items():
+            assert cut[alias][time].quality == sample.quality
+            assert near([cut[alias][time].value], [sample.value])
+
+
+def test_a_missing_tick_is_held_and_several_end_the_stream() -> None:
+    pipeline = Pipeline([device((channel("a", scale=0), FilterConfig(lowpass_hz=1.0)))])
+    feed(pipeline, [10, 10, None, None, 10, 10, None, None, None, None, 500, 500])
+    found = samples(drain(pipeline))[0]
+    qualities = [found[time].quality for time in sorted(found)]
+    last, timeout = int(Quality.UNCERTAIN_LAST_USABLE), int(Quality.BAD_TIMEOUT)
+    assert qualities == [0, 0, last, last, 0, 0, last, last, timeout, timeout, 0, 0]
+    # The filter forgot 10: it begins at 500, at rest, instead of climbing there.
+    assert near(values(found), [*[10.0] * 8, None, None, 500.0, 500.0])
+    assert (pipeline.counters.held, pipeline.counters.resets) == (4, 2)
+
+
+def test_a_tick_nobody_told_of_counts_as_missing() -> None:
+    pipeline = Pipeline([device((channel("a", scale=0), FilterConfig(lowpass_hz=1.0)))])
+    feed(pipeline, [10, 10])
+    feed(pipeline, [10], start=START + 3 * PERIOD)
+    feed(pipeline, [500], start=START + 1000 * PERIOD)
+    found = samples(drain(pipeline))[0]
+    assert near([found[START + 2 * PERIOD].value], [10.0])
+    assert found[START + 2 * PERIOD].quality == Quality.UNCERTAIN_LAST_USABLE
+    assert found[START + 1000 * PERIOD] == Sample(500.0, GOOD)
+    gap = [found[time].quality for time in sorted(found)[4:-1]]
+    last, silent = int(Quality.UNCERTAIN_LAST_USABLE), int(Quality.BAD_NO_COMMUNICATION)
+    assert gap == [last, last, silent]
+
+
+def test_a_bad_value_never_enters_a_filter() -> None:
+    pipeline = Pipeline([device((channel("a", F32LE, limits=("0", "100")), FilterConfig(lowpass_hz=1.0)))])
+    feed(pipeline, [10.0, 10.0, 99999.0, float("nan"), 10.0])
+    found = samples(drain(pipeline))[0]
+    assert values(found) == pytest.approx([10.0] * 5)
+    assert pipeline.counters.out_of_range == 2
+
+
+def test_a_low_pass_is_the_butterworth_of_the_rate_of_ticks() -> None:
+    pipeline = Pipeline([device((channel("a", scale=-2), FilterConfig(lowpass_hz=1.5)))])
+    raw = [0] + [1000] * 20
+    feed(pipeline, raw)
+    ((b0, b1, b2, a1, a2),) = butterworth(1.5, 10.0)
+    expected: list[float] = []
+    history = [0.0] * 4  # x[n-1], x[n-2], y[n-1], y[n-2]
+    for number in raw:
+        x = number / 100
+        y = b0 * x + b1 * history[0] + b2 * history[1] - a1 * history[2] - a2 * history[3]
+        history = [x, history[0], y, history[2]]
+        expected.append(y)
+    assert values(samples(drain(pipeline))[0]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_windows_tell_the_statistics_of_what_was_despiked_but_not_smoothed() -> None:
+    filters = FilterConfig(despike=True, lowpass_hz=0.3, window_s=1.0)
+    pipeline = Pipeline([device((channel("a", scale=0), filters))])
+    ramp = list(range(40))
+    ramp[15] = 9000
+    feed(pipeline, list(ramp))
+    found = samples(drain(pipeline))
+    for alias in (1, 2, 3, 4):
+        assert sorted(found[alias]) == [START, START + 1000, START + 2000]
+    second = np.array([np.median(ramp[number - 2 : number + 3]) for number in range(10, 20)])
+    got = [found[alias][START + 1000] for alias in (1, 2, 3, 4)]
+    assert [sample.value for sample in got] == pytest.approx([second.mean(), second.min(), second.max(), second.std()])
+    assert [sample.quality for sample in got] == [GOOD] * 4
+
+
+def test_a_window_says_when_it_saw_less_than_all_or_nothing() -> None:
+    pipeline = Pipeline([device((channel("a", scale=0), FilterConfig(window_s=0.5)))])
+    feed(pipeline, [1, 2, 3, 4, 5, 1, None, 3, 4, 5, *[None] * 5, 6])
+    found = samples(drain(pipeline))[1]
+    assert near(values(found), [3.0, 3.25, None])
+    qualities = [found[time].quality for time in sorted(found)]
+    assert qualities == [GOOD, Quality.UNCERTAIN_SUB_NORMAL, Quality.BAD]
+
+
+def test_a_dead_band_is_in_the_channels_unit_exact_and_never_silent_for_longer_than_its_heartbeat() -> None:
+    pipeline = Pipeline([device((channel("a", scale=-1), FilterConfig(deadband=0.5, heartbeat_s=1.0)))])
+    feed(pipeline, [210, 215, 216, 211, 210, None, None, 210, *[212] * 12])
+    found = samples(drain(pipeline))[0]
+    told = [((time - START) // PERIOD, found[time].value) for time in sorted(found)]
+    assert told == [(0, 210), (2, 216), (4, 210), (5, None), (7, 210), (17, 212)]
+    assert all(isinstance(value, int) for _, value in told if value is not None)
+
+
+def test_decimation_keeps_the_same_ticks_after_a_restart() -> None:
+    kept = set()
+    for skip in (0, 1, 2):
+        pipeline = Pipeline([device((channel("a"), FilterConfig(decimate=5)))])
+        feed(pipeline, list(range(30))[skip:], start=START + skip * PERIOD)
+        found = samples(drain(pipeline))[0]
+        kept.add(tuple(time for time in sorted(found) if time >= START + 5 * PERIOD))
+        assert all(found[time].value == (time - START) // PERIOD for time in found)
+    assert len(kept) == 1
+
+
+def test_a_device_nobody_drains_keeps_its_newest_ticks_only() -> None:
+    pipeline = Pipeline([device(channel("a"))])
+    feed(pipeline, list(range(5000)))
+    assert pipeline.counters.overflow == 5000 - MAX_TICKS
+    assert values(samples(drain(pipeline))[0])[-1] == 4999
+
+
+def test_much_is_cut_into_parts_that_a_message_can_hold() -> None:
+    plan = device(*[channel(f"c{number}", I64LE) for number in range(400)])
+    pipeline = Pipeline([plan, plan])
+    for number in range(100):
+        for index in (0, 1):
+            pipeline.add(index, START + number * PERIOD, [Reading(c, number, GOOD) for c in range(400)])
+    parts = drain(pipeline)
+    found = samples(parts)
+    assert len(parts) == pytest.approx(2 * 400 * 100 * 8 / PART_BYTES, abs=2)
+    assert all(values(found[alias]) == list(range(100)) for alias in range(800))
+
+
+def test_the_birth_describes_every_column_that_comes_out() -> None:
+    filters = FilterConfig(despike=True, window_s=1.0, decimate=2)
+    plans = [
+        device(channel("raw", scale=-2), (channel("smooth", limits=("0", "9")), filters)),
+        device((channel("windowed", F64LE), FilterConfig(window_s=2.0))),
+    ]
+    described = describe_channels(plans)
+    devices = tuple(DeviceDescription(f"D{index}", "m", "n", "b") for index in range(2))
+    assert decode_description(encode_description(Description(devices, described))).channels == described
+    assert [one.name for one in described] == [
+        "raw", "smooth", "windowed",
+        "smooth.mean", "smooth.min", "smooth.max", "smooth.std",
+        "windowed.mean", "windowed.min", "windowed.max", "windowed.std",
+    ]  # fmt: skip
+    assert [(one.tag, one.scale) for one in described[:4]] == [(I32LE, -2), (F32LE, 0), (F64LE, 0), (F32LE, 0)]
+    assert [one.period_ms for one in described] == [100, 200, 100, *[1000] * 4, *[2000] * 4]
+    pipeline = Pipeline(plans)
+    for number in range(40):
+        pipeline.add(0, START + number * PERIOD, [Reading(0, number, GOOD), Reading(1, number, GOOD)])
+        pipeline.add(1, START + number * PERIOD, [Reading(0, number, GOOD)])
+    tags = {
+        column.alias: (column.tag, column.scale)
+        for part in drain(pipeline)
+        for group in part.groups
+        for column in group.columns
+    }
+    assert tags == {one.alias: (one.tag, one.scale) for one in described}

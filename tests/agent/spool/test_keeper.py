@@ -1,0 +1,282 @@
+"""The spool under what happens to gateways: killed at any moment, a disk that refuses, a file that was damaged."""
+
+import asyncio
+import logging
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from agent.spool import DiskRefused, Spool, SpoolInUse, SpoolRefused
+from agent.spool.store import Store
+from protocols.edge.messages import DropCause, Event, decode
+from protocols.errors import LocalProtocolError
+from tests.agent.spool.messages import acknowledge, batch, birth, event
+
+QUOTA = 64 << 20
+ROOT = Path(__file__).parents[3]
+
+
+def test_what_was_committed_before_a_kill_is_there_after_it(tmp_path: Path) -> None:
+    seed = random.Random(20)
+    promised: dict[int, int] = {}
+    incarnations = set()
+    for _ in range(6):
+        with subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("hammer.py")), str(tmp_path)],
+            stdout=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        ) as child:
+            assert child.stdout is not None
+            first = child.stdout.readline()
+            time.sleep(seed.uniform(0, 0.25))  # any moment will do: that is the point
+            child.send_signal(signal.SIGKILL)
+            said = first + child.stdout.read()
+        for line in said.splitlines():
+            incarnation, seq, number = line.split()
+            incarnations.add(incarnation)
+            assert int(seq) not in promised, "a seq was given twice"
+            promised[int(seq)] = int(number)
+    store = Store(tmp_path / "spool.db", QUOTA)
+    kept = {row.seq: row.payload for row in store.read(0, 1 << 30)}
+    store.close()
+    assert len(incarnations) == 1
+    assert len(promised) > 50
+    assert promised.keys() <= kept.keys()
+    events = {seq: decode(kept[seq]) for seq in promised}
+    assert all(one.data["number"] == promised[seq] for seq, one in events.items() if isinstance(one, Event))
+
+
+async def test_messages_put_at_once_share_a_commit_and_an_urgent_one_does_not_wait(tmp_path: Path) -> None:
+    commits = []
+    async with Spool(tmp_path / "spool.db", QUOTA, group_s=30.0) as spool:
+        spool.on_commit(lambda: commits.append(spool.snapshot.next_seq))
+        waiting = [spool.submit(batch(number)) for number in range(20)]
+        assert await spool.put(event(0), urgent=True) == 21
+        assert [await one for one in waiting] == list(range(1, 21))
+    assert commits == [22]
+
+
+async def test_leaving_commits_what_waits(tmp_path: Path) -> None:
+    async with Spool(tmp_path / "spool.db", QUOTA, group_s=30.0) as spool:
+        waiting = spool.submit(batch(1))
+    assert await waiting == 1
+    with pytest.raises(SpoolRefused):
+        await spool.put(batch(2))
+
+
+async def test_one_message_that_cannot_be_sent_does_not_stop_the_others(tmp_path: Path) -> None:
+    bad = batch(1)
+    bad.groups[0].columns[0].present[:] = False
+    async with Spool(tmp_path / "spool.db", QUOTA) as spool:
+        waiting = [spool.submit(message) for message in (batch(1), bad, batch(2))]
+        assert await waiting[0] == 1
+        with pytest.raises(LocalProtocolError):
+            await waiting[1]
+        assert await waiting[2] == 2
+
+
+async def test_a_second_process_is_told_that_the_spool_is_in_use(tmp_path: Path) -> None:
+    async with Spool(tmp_path / "spool.db", QUOTA) as spool:
+        await spool.put(event(1), urgent=True)
+        with pytest.raises(SpoolInUse):
+            await Spool(tmp_path / "spool.db", QUOTA).__aenter__()
+
+
+async def test_a_folder_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(DiskRefused):
+        await Spool(tmp_path / "nowhere" / "spool.db", QUOTA).__aenter__()
+
+
+@contextmanager
+def full_disk(path: Path) -> Iterator[None]:
+    """No file of this process grows beyond what the spool's log has now: writes fail as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    log = path.with_name(path.name + "-wal")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size + 5000, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def test_while_the_disk_refuses_messages_wait_in_memory_and_are_spooled_when_it_takes_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    path = tmp_path / "spool.db"
+    async with Spool(path, QUOTA, retry_s=0.05) as spool:
+        await spool.put(event(0), urgent=True)
+        with full_disk(path):
+            waiting = [spool.submit(batch(number, values=3000)) for number in range(5)]
+            await until_refused(spool)
+            assert not any(one.done() for one in waiting)
+            with pytest.raises(SpoolRefused):
+                await spool.begin_command(bytes(16), b"intent", 0)
+            assert len(await spool.read(0, 1000)) == 1
+        assert [await one for one in waiting] == [2, 3, 4, 5, 6]
+        assert spool.refused is None
+        assert spool.snapshot.dropped == ()
+
+
+async def until_refused(spool: Spool) -> None:
+    async with asyncio.timeout(10):
+        while spool.refused is None:  # noqa: ASYNC110 (the disk's refusal has no event)
+            await asyncio.sleep(0.005)
+
+
+async def test_beyond_the_memory_the_oldest_data_is_dropped_and_declared(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    path = tmp_path / "spool.db"
+    async with Spool(path, QUOTA, retry_s=0.05, memory=100_000) as spool:
+        await spool.put(event(0), urgent=True)
+        with full_disk(path):
+            alarm = spool.submit(event(1), urgent=True)
+            waiting = [spool.submit(batch(number, values=5000)) for number in range(12)]
+            await until_refused(spool)
+            waiting += [spool.submit(batch(number, values=5000)) for number in range(12, 20)]
+            refused = [one for one in waiting if isinstance(await settled(one), SpoolRefused)]
+            assert refused == waiting[: len(refused)]
+            assert 12 <= len(refused) < 20
+        seqs = [await alarm, *[await one for one in waiting[len(refused) :]]]
+        await spool.put(event(2), urgent=True)
+        snapshot = spool.snapshot
+        assert sum(one.last - one.first + 1 for one in snapshot.dropped) == len(refused)
+        assert {one.cause for one in snapshot.dropped} == {DropCause.DISK}
+        assert snapshot.counters.dropped_disk == len(refused)
+        declared = {seq for one in snapshot.dropped for seq in range(one.first, one.last + 1)}
+        assert not declared & set(seqs)
+        kept = {row.seq for row in await spool.read(0, 1 << 30)}
+        assert set(seqs) <= kept
+        assert kept | declared == set(range(1, snapshot.next_seq))
+
+
+async def settled(future: "asyncio.Future[int]") -> BaseException | None:
+    """How a future ended, or None if it has not, after what is under way has been told."""
+    await asyncio.sleep(0)
+    return future.exception() if future.done() else None
+
+
+def grown(folder: Path, rows: int = 30) -> Path:
+    """A spool with some rows in the file proper and some only in its log, as a kill leaves it."""
+    path = folder / "spool.db"
+    script = (
+        "import asyncio, os, sys; from pathlib import Path; from agent.spool.store import Store;"
+        "from tests.agent.spool.messages import *\n"
+        "store = Store(Path(sys.argv[1]), 1 << 26)\n"
+        f"for number in range({rows}):\n"
+        "    with store.transaction(): store.put(batch(number, values=400), False)\n"
+        "    if number == 10: store._db.execute('PRAGMA wal_checkpoint(TRUNCATE)').fetchall()\n"
+        "os._exit(9)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    assert subprocess.run([sys.executable, "-c", script, str(path)], env=environment, check=False).returncode == 9
+    return path
+
+
+async def test_a_file_cut_or_flipped_anywhere_never_stops_the_start_and_never_lies(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    grown(tmp_path)
+    whole = {name: (tmp_path / name).read_bytes() for name in ("spool.db", "spool.db-wal")}
+    store = Store(tmp_path / "spool.db", QUOTA)
+    written = {row.seq: row.payload for row in store.read(0, 1 << 30)}
+    incarnation = store.snapshot.incarnation
+    store.close()
+    assert len(written) == 30
+    seed = random.Random(7)
+    outcomes = []
+    for turn in range(60):
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+        name = seed.choice(list(whole))
+        content = bytearray(whole[name])
+        at = seed.randrange(len(content))
+        if turn % 2:
+            del content[at:]
+        else:
+            content[at : at + 16] = seed.randbytes(len(content[at : at + 16]))
+        for other, bytes_ in whole.items():
+            (folder / other).write_bytes(content if other == name else bytes_)
+        async with Spool(folder / "spool.db", QUOTA) as spool:
+            rows = await spool.read(0, 1 << 30)
+            same = spool.snapshot.incarnation == incarnation
+            assert same == (spool.recovered is None)
+            for row in rows:
+                assert same
+                assert row.payload == written[row.seq]
+            declared = {seq for one in spool.snapshot.dropped for seq in range(one.first, one.last + 1)}
+            assert {row.seq for row in rows} | declared == set(range(1, spool.snapshot.next_seq))
+            seq = await spool.put(event(turn), urgent=True)
+            assert (await spool.read(seq - 1, 1))[0].seq == seq
+        outcomes.append((same, len(rows)))
+    assert any(same and count < 30 for same, count in outcomes), "a cut log loses its end only"
+    assert any(not same for same, _ in outcomes), "a damaged file is given up"
+
+
+async def test_a_file_damaged_while_it_is_in_use_is_moved_aside_and_work_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    path = tmp_path / "spool.db"
+    told: list[str] = []
+    async with Spool(path, QUOTA) as spool:
+        for number in range(300):  # far more than SQLite keeps of it in memory
+            spool.submit(batch(number, values=4000))
+        await spool.put(birth(b"what there is"), urgent=True)
+        old = spool.snapshot.incarnation
+    size = path.stat().st_size
+    async with Spool(path, QUOTA) as spool:
+        spool.on_recovered(told.append)
+        with path.open("r+b") as file:
+            file.seek(8192)
+            file.write(random.Random(1).randbytes(size - 8192))
+        rows = await spool.read(0, 1 << 30)
+        assert spool.snapshot.incarnation != old
+        assert rows == []
+        assert await spool.put(event(1), urgent=True) == 1
+    assert len(told) == 1
+    assert "spool.db.damaged-1" in aside(tmp_path)
+
+
+async def test_only_the_newest_damaged_files_are_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL)
+    for _ in range(4):
+        (tmp_path / "spool.db").write_bytes(b"this is not a database, and long enough to be looked at" * 40)
+        async with Spool(tmp_path / "spool.db", QUOTA) as spool:
+            assert spool.recovered is not None
+    assert aside(tmp_path) == ["spool.db.damaged-3", "spool.db.damaged-4"]
+
+
+def aside(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("spool.db.damaged-*"))
+
+
+async def test_a_result_and_the_end_of_its_intent_are_one_commit(tmp_path: Path) -> None:
+    async with Spool(tmp_path / "spool.db", QUOTA) as spool:
+        assert await spool.begin_command(b"c" * 16, b"intent", 5)
+        assert [(one.id, one.intent) for one in await spool.unfinished_commands()] == [(b"c" * 16, b"intent")]
+        seq = await spool.finish_command(b"c" * 16, event(1))
+        assert await spool.unfinished_commands() == []
+        assert [row.seq for row in await spool.read(0, 1)] == [seq]
+        assert not await spool.begin_command(b"c" * 16, b"intent", 5)
+
+
+async def test_freeing_through_the_thread_frees(tmp_path: Path) -> None:
+    async with Spool(tmp_path / "spool.db", QUOTA) as spool:
+        for number in range(3):
+            await spool.put(event(number), urgent=True)
+        rows = await spool.read(0, 1 << 20)
+        assert (await spool.free([acknowledge(rows[:2])])).seqs == (1, 2)
+        assert spool.snapshot.first_kept == 3

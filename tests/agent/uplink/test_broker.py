@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pytest
+
+from agent.uplink import Broker, parse_broker
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("mqtt://127.0.0.1:1884", ("127.0.0.1", 1884, False)),
+        ("mqtt://broker.example", ("broker.example", 1883, False)),
+        ("mqtts://broker.example", ("broker.example", 8883, True)),
+        ("mqtts://[::1]:9000/", ("::1", 9000, True)),
+    ],
+)
+def test_a_brokers_url_is_scheme_host_and_port(url: str, expected: tuple[str, int, bool]) -> None:
+    broker = parse_broker(url)
+    assert (broker.host, broker.port, broker.tls) == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "127.0.0.1:1883",
+        "http://broker",
+        "mqtt://",
+        "mqtt://broker/topic",
+        "mqtt://broker:port",
+        "mqtt://broker?x=1",
+    ],
+)
+def test_what_is_no_brokers_url_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        parse_broker(url)
+
+
+def test_a_secret_in_a_url_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ValueError, match="only host and port") as told:
+        parse_broker("mqtt://name:secret@broker")
+    assert "secret" not in str(told.value)
+
+
+def test_a_password_is_not_shown() -> None:
+    assert "secret" not in repr(Broker("broker", 1883, password="secret"))
+
+
+def test_tls_checks_certificates_and_names(tmp_path: Path) -> None:
+    context = Broker("broker", 8883, tls=True).tls_context()
+    assert context is not None
+    assert context.check_hostname
+    assert context.verify_mode.name == "CERT_REQUIRED"
+    assert Broker("broker", 1883).tls_context() is None
+    with pytest.raises(OSError, match=r".+"):
+        Broker("broker", 8883, tls=True, ca_file=tmp_path / "absent.pem").tls_context()

@@ -1,0 +1,44 @@
+import math
+
+from protocols import citycode
+from sim_devices.city import block
+from sim_devices.models import BUILTIN
+
+
+def test_there_are_two_gateways_twelve_poles_and_four_compartments() -> None:
+    street, tunnel = block.gateways()
+    models = [device.model for device in street.devices]
+    assert (models.count("lamp_controller"), models.count("meter_1p")) == (12, 12)
+    assert (models.count("weather_station"), models.count("meter_3p")) == (2, 1)
+    below = [device.model for device in tunnel.devices]
+    for model in ("gas_head", "tunnel_climate", "sump_pump", "fan", "access_point"):
+        assert below.count(model) == 4
+    assert {bus.kind for gateway in block.gateways() for bus in gateway.buses} == {"pty", "tcp", "rtu-over-tcp"}
+
+
+def test_every_code_is_valid_of_the_right_kind_and_stands_once() -> None:
+    codes = [gateway.code for gateway in block.gateways()]
+    for gateway in block.gateways():
+        codes += [device.code for device in gateway.devices]
+        for device in gateway.devices:
+            assert citycode.parse(device.mount).kind is citycode.Kind.COMPONENT
+            assert device.model in BUILTIN
+        for bus in gateway.buses:
+            assert len({device.unit for device in bus.devices}) == len(bus.devices)
+    assert len(set(codes)) == len(codes)
+    for code in codes:
+        parsed = citycode.parse(code)
+        assert (parsed.kind, parsed.division, parsed.component_class) == (citycode.Kind.DEVICE, "110114", "9001")
+    assert codes[0] == "D1101149001000077A"
+
+
+def test_everything_stands_within_some_hundred_metres_of_the_centre_and_poles_apart() -> None:
+    def metres(a: tuple[float, float], b: tuple[float, float]) -> float:
+        scale = math.cos(math.radians(block.CENTRE[0]))
+        return math.hypot(a[0] - b[0], (a[1] - b[1]) * scale) * block.METRES_PER_DEGREE
+
+    for gateway in block.gateways():
+        assert all(metres(device.position, block.CENTRE) < 300 for device in gateway.devices)
+    poles = [block.pole_place(pole) for pole in range(1, block.POLES + 1)]
+    gaps = [metres(a, b) for at, a in enumerate(poles) for b in poles[at + 1 :]]
+    assert 30 < min(gaps) < 45

@@ -1,0 +1,105 @@
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from sim_devices.config import ConfigError, load
+from sim_devices.faults import Kind
+
+GOOD = """\
+seed = 7
+speed = 60
+start = 2026-06-21T18:00:00+08:00
+position = [40.0, 116]
+control = "c.sock"
+journal = "j.jsonl"
+
+[[bus]]
+name = "poles"
+kind = "pty"
+link = "ttyPOLES"
+baud = 9600
+
+[[bus.device]]
+code = "D1"
+name = "lamp"
+model = "lamp_controller"
+unit = 1
+circuit = "s/1"
+
+[[bus.device.fault]]
+kind = "late"
+probability = 0.5
+delay_s = 2
+
+[[bus]]
+name = "tunnel"
+kind = "tcp"
+listen = "127.0.0.1:5020"
+
+[[bus.device]]
+code = "D2"
+model = "fan"
+section = "t/1"
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "sim.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_whole_file_is_read_with_paths_beside_it(tmp_path: Path) -> None:
+    config = load(written(tmp_path, GOOD))
+    assert (config.seed, config.speed, config.position) == (7, 60.0, (40.0, 116.0))
+    assert config.start is not None
+    assert config.start.utcoffset() == timedelta(hours=8)
+    assert (config.control, config.state) == (tmp_path / "c.sock", None)
+    poles, tunnel = config.buses
+    assert (poles.link, poles.baud, tunnel.listen) == (tmp_path / "ttyPOLES", 9600, ("127.0.0.1", 5020))
+    assert (poles.devices[0].options.circuit, tunnel.devices[0].name, tunnel.devices[0].unit) == ("s/1", "D2", 1)
+    fault = poles.devices[0].faults[0]
+    assert (fault.kind, fault.probability, fault.delay) == (Kind.LATE, 0.5, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("there", "instead", "complaint"),
+    [
+        ("seed = 7", "sead = 7", r"sim.toml:1: sead is not known; did you mean seed\?"),
+        ("speed = 60", "speed = -1", r"sim.toml:2: speed is to be above 0, not -1"),
+        ("speed = 60", 'speed = "fast"', r"sim.toml:2: speed is to be a number, not 'fast'"),
+        ("+08:00", "", r"sim.toml:3: start needs an offset"),
+        ("[40.0, 116]", "[40.0]", r"sim.toml:4: position is to be \[latitude, longitude\]"),
+        ('kind = "pty"', 'kind = "ptty"', r"sim.toml:10: bus.kind is 'ptty'; did you mean pty\?"),
+        ('link = "ttyPOLES"\n', "", r"bus.link is missing: the path at which the serial port is to appear"),
+        ("lamp_controller", "lamp_controler", r"sim.toml:17: bus.device.model is .*; did you mean lamp_controller\?"),
+        ("unit = 1\n", "unit = 300\n", r"sim.toml:18: bus.device.unit is to be 1..247, not 300"),
+        ('kind = "late"', 'kind = "lat"', r"no fault is called 'lat'; did you mean late\?"),
+        ("probability = 0.5", "probability = 5", r"a probability lies in 0..1"),
+        ("127.0.0.1:5020", "5020", r"sim.toml:29: bus.listen is to be host:port"),
+        ('code = "D2"', 'code = "D1"', r"sim.toml:32: bus.device.code D1 is on bus poles already"),
+        ('section = "t/1"\n', "", r"bus.device.section is missing: a fan stands in a compartment"),
+        ('circuit = "s/1"', "phase = 3", r"bus.device.phase is to be 0, 1 or 2"),
+        ('name = "tunnel"', 'name = "poles"', r"bus poles appears twice"),
+        ("seed = 7", "seed = ", r"not TOML"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line_and_what_would_be_right(
+    tmp_path: Path, there: str, instead: str, complaint: str
+) -> None:
+    assert there in GOOD
+    with pytest.raises(ConfigError, match=complaint):
+        load(written(tmp_path, GOOD.replace(there, instead)))
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    text = GOOD.replace("seed", "sead").replace("lamp_controller", "lamp").replace('"fan"', '"fun"')
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, text))
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_a_file_without_a_bus_is_told_what_it_needs(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"at least one \[\[bus\]\]"):
+        load(written(tmp_path, "seed = 1\n"))

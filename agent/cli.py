@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent import config
+from agent import config, toml
 
 # Nothing else is imported up here: `status` starts in a tenth of the time without numpy.
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return WRONG
     try:
         return int(options.action(options))
-    except config.ConfigError as error:
+    except toml.ConfigError as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)
         print(f"hutong-agent: {_count(len(error.problems))} in the configuration", file=sys.stderr)
@@ -75,7 +75,7 @@ def _run(options: argparse.Namespace) -> int:
     settings = config.load(options.config, os.environ, catalog.BUILTIN)
     try:
         supervisor.run(settings, catalog.BUILTIN)
-    except (supervisor.AlreadyRunning, OSError) as error:
+    except supervisor.CannotRun as error:
         print(f"hutong-agent: {error}", file=sys.stderr)
         return FAILED
     return OK

@@ -8,19 +8,27 @@ import binascii
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from agent.settings import (
+    BusConfig,
+    ChannelConfig,
+    Config,
+    DeviceConfig,
+    GatewayConfig,
+    MetricsConfig,
+    SpoolConfig,
+    UplinkConfig,
+)
 from agent.toml import ConfigError, Document, Table, nearest
 from protocols import citycode
 from protocols.errors import ProtocolError
 
 if TYPE_CHECKING:
     from drivers.base import Family, Model
-
-__all__ = ["BusConfig", "ChannelConfig", "Config", "ConfigError", "DeviceConfig", "load", "read_key", "read_password"]
 
 PREFIX = "HUTONG"
 OVERRIDABLE = ("gateway", "uplink", "spool", "metrics")
@@ -29,83 +37,6 @@ PORTS = {"mqtt": 1883, "mqtts": 8883}  # the ports IANA registered
 MAX_DEVICES = 1000  # protocols.edge.birth.MAX_DEVICES; a test holds the two together
 KEY_BYTES = 32
 MOUNTS = (citycode.Kind.COMPONENT, citycode.Kind.DEVICE)  # a pole or compartment, or a device that carries others
-
-
-@dataclass(frozen=True)
-class ChannelConfig:
-    """What is done to a channel's samples on the device, in this order; the defaults leave them as they were read."""
-
-    despike: bool = False
-    lowpass_hz: float | None = None
-    decimate: int = 1
-    window_s: float | None = None
-    deadband: float | None = None
-    heartbeat_s: float = 60.0
-
-
-@dataclass(frozen=True)
-class DeviceConfig:
-    code: str
-    name: str
-    model: str
-    unit: int
-    period_ms: int
-    position: tuple[float, float] | None = None  # latitude and longitude in degrees
-    mount: str | None = None
-    channels: Mapping[str, ChannelConfig] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class BusConfig:
-    name: str
-    driver: str
-    address: str
-    baud: int
-    parity: str
-    stop_bits: int
-    timeout_s: float
-    devices: tuple[DeviceConfig, ...]
-
-
-@dataclass(frozen=True)
-class GatewayConfig:
-    code: str
-    data_dir: Path
-
-
-@dataclass(frozen=True)
-class UplinkConfig:
-    host: str
-    port: int
-    tls: bool
-    password_file: Path
-    key_file: Path
-    ca_file: Path | None
-
-
-@dataclass(frozen=True)
-class SpoolConfig:
-    quota_bytes: int
-
-
-@dataclass(frozen=True)
-class MetricsConfig:
-    """`port` is None where metrics are off and 0 where the system picks one."""
-
-    port: int | None
-
-
-@dataclass(frozen=True)
-class Config:
-    """`models` maps (driver, source) to what the catalog loaded; it is empty if `load` was given no catalog."""
-
-    path: Path
-    gateway: GatewayConfig
-    uplink: UplinkConfig
-    spool: SpoolConfig
-    metrics: MetricsConfig
-    buses: tuple[BusConfig, ...]
-    models: Mapping[tuple[str, str], "Model"] = field(default_factory=dict)
 
 
 def load(path: Path, environ: Mapping[str, str], catalog: "Mapping[str, Family] | None" = None) -> Config:

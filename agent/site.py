@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from agent.bus.owner import Device
+from agent.bus.device import Device
 from agent.commands import Target, Targets
-from agent.config import BusConfig, Config, DeviceConfig
 from agent.pipeline import ChannelPlan, DevicePlan, FilterConfig, describe_channels
+from agent.settings import BusConfig, Config, DeviceConfig
 from drivers.base import Channel, LineConfig, Model
 from protocols.citycode import geosot
 from protocols.edge.birth import Description, DeviceDescription, description_hash, encode_description

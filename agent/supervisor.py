@@ -20,10 +20,11 @@ from agent.bus.health import Change, backoff_ms
 from agent.bus.owner import Bus
 from agent.bus.quiet import RateLimit
 from agent.commands import Executor
-from agent.config import Config, read_key, read_password
+from agent.config import read_key, read_password
 from agent.pipeline import Pipeline
+from agent.settings import Config
 from agent.site import Site, line_config
-from agent.spool import Spool, SpoolRefused
+from agent.spool import DiskRefused, Spool, SpoolInUse
 from agent.uplink import Broker, Uplink
 from agent.version import version
 from drivers.base import Family, Reading
@@ -41,8 +42,8 @@ DETAIL_LENGTH = 200  # protocols.edge.messages: the detail of a device's health
 INFO, WARNING = 0, 2  # severities of events
 
 
-class AlreadyRunning(Exception):
-    """Another process works in this data directory: two would send under one identity."""
+class CannotRun(Exception):
+    """Another process works in this data directory, or its disk takes nothing."""
 
 
 class Agent:
@@ -88,17 +89,19 @@ class Agent:
         )
         self.executor = Executor(self.spool, dict(enumerate(self.buses)), site.targets, self.now, self._origin)
         self._by_index = {device.index: device for bus in self.buses for device in bus.devices}
-        self._outbox: asyncio.Queue[Birth | Event] = asyncio.Queue()
         self._fresh = asyncio.Event()
         self._quiet = RateLimit()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Raises AlreadyRunning, or OSError where the data directory cannot be used."""
-        self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _lock(self.data_dir):
-            async with self.spool:
-                await self._introduce()
-                await self._work(stop)
+        """Raises CannotRun."""
+        try:
+            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with _lock(self.data_dir):
+                async with self.spool:
+                    await self._introduce()
+                    await self._work(stop)
+        except (DiskRefused, SpoolInUse, OSError) as error:
+            raise CannotRun(f"{self.data_dir}: {error}") from error
 
     def add(self, device: int, tick: int, readings: Sequence[Reading]) -> None:
         self.pipeline.add(device, tick, readings)
@@ -117,11 +120,11 @@ class Agent:
         if self.spool.recovered is not None:
             self._begin_anew(self.spool.recovered)
         elif await self.spool.description(self.site.description_hash) is None:
-            await self._on_disk(self.spool.submit(self._birth(), urgent=True))
+            self._put(self._birth(), urgent=True)
 
     def _begin_anew(self, why: str) -> None:
         """A damaged spool was moved aside: the new one knows no birth yet."""
-        self._outbox.put_nowait(self._birth())
+        self._put(self._birth(), urgent=True)
         self._tell("spool-incarnation", self.gateway, WARNING, {"detail": why[:DETAIL_LENGTH]})
 
     def _birth(self) -> Birth:
@@ -132,7 +135,6 @@ class Agent:
         reading["commands"] = self.executor.run
         around: dict[str, Callable[[], Awaitable[object]]] = {
             "flush": self._flush_loop,
-            "outbox": self._outbox_loop,
             "uplink": self.uplink.run,
             "clock": self._clock_loop,
             "drops": self._drops_loop,
@@ -147,10 +149,8 @@ class Agent:
             await stop.wait()
             log.info("gateway %s: stopping", self.gateway)
             await _end(first)
-            await self._flush()
+            self._flush()
             await _end(last)
-            while not self._outbox.empty():
-                await self._on_disk(self.spool.submit(self._outbox.get_nowait(), urgent=True))
         log.info("gateway %s: stopped", self.gateway)
 
     async def _flush_loop(self) -> None:
@@ -158,30 +158,27 @@ class Agent:
             await self._fresh.wait()
             await asyncio.sleep(FLUSH_S)
             self._fresh.clear()
-            await self._flush()
+            self._flush()
 
-    async def _flush(self) -> None:
-        """Spools what has come out of the pipeline, and waits until it is on disk."""
-        waiting = []
+    def _flush(self) -> None:
+        """Hands what has come out of the pipeline to the spool."""
         while (part := self.pipeline.drain()) is not None:
             now = self.now()
             origin = replace(self._origin(), boottime_ms=part.t0_boot_ms)
             t0 = max(now.utc_of(part.t0_boot_ms), 0)  # a clock that starts in 1970 would be before it
-            waiting.append(self.spool.submit(Batch(origin, self.site.description_hash, t0, part.groups)))
-        for committed in waiting:
-            await self._on_disk(committed)
+            self._put(Batch(origin, self.site.description_hash, t0, part.groups))
 
-    async def _on_disk(self, committed: Awaitable[int]) -> None:
-        """What the disk refuses is dropped, and counted by the spool: values go on being polled."""
-        try:
-            await committed
-        except SpoolRefused as error:
-            if (kept := self._quiet.admit("spool", clock.boottime_ms())) is not None:
-                log.error("gateway %s: the spool refuses messages (%d before this): %s", self.gateway, kept, error)
+    def _put(self, message: Birth | Batch | Event, *, urgent: bool = False) -> None:
+        """Not waited for: a disk that takes nothing must not stop the polling. The spool keeps megabytes for it."""
+        self.spool.submit(message, urgent=urgent).add_done_callback(self._is_on_disk)
 
-    async def _outbox_loop(self) -> None:
-        while True:
-            await self._on_disk(self.spool.submit(await self._outbox.get(), urgent=True))
+    def _is_on_disk(self, committed: asyncio.Future[int]) -> None:
+        error = None if committed.cancelled() else committed.exception()
+        if error is None:
+            return
+        kept = self._quiet.admit("spool", clock.boottime_ms())
+        if kept is not None:
+            log.error("gateway %s: a message was dropped (%d before this): %s", self.gateway, kept, error)
 
     async def _clock_loop(self) -> None:
         fix = self.clock.first_fix
@@ -228,7 +225,7 @@ class Agent:
         self.uplink.state_changed()
 
     def _tell(self, kind: str, source: str, severity: int, data: Mapping[str, Scalar]) -> None:
-        self._outbox.put_nowait(Event(self._origin(), self.now().utc_ms, kind, source, severity, data))
+        self._put(Event(self._origin(), self.now().utc_ms, kind, source, severity, data), urgent=True)
 
     def _origin(self) -> Origin:
         """Of this moment. The spool writes its incarnation and the seq in when it keeps a message."""
@@ -267,7 +264,7 @@ class Agent:
 
 
 def run(settings: Config, catalog: Mapping[str, Family]) -> None:
-    """Runs a gateway in this process until SIGTERM or SIGINT. Raises ConfigError, AlreadyRunning or OSError."""
+    """Runs a gateway in this process until SIGTERM or SIGINT. Raises ConfigError or CannotRun."""
     # What was imported stays: the collector need not look at it again, nor at readings every few milliseconds.
     gc.collect()
     gc.freeze()
@@ -311,7 +308,7 @@ def _lock(data_dir: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise AlreadyRunning(f"another hutong-agent works in {data_dir}") from None
+            raise CannotRun(f"another hutong-agent works in {data_dir}") from None
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield

@@ -7,39 +7,24 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from agent.bus import planner
 from agent.bus.counters import BusCounters, DeviceCounters, Utilisation
+from agent.bus.device import Device, Outcome, Reader
 from agent.bus.health import MAX_BACKOFF_MS, Change, Health, backoff_ms
-from agent.bus.planner import Request
 from agent.bus.quiet import RateLimit
 from agent.bus.schedule import Due, Schedule
 from agent.clock import boottime_ms
-from drivers.base import DeviceError, Line, LineDown, Model, Nonsense, NotSent, Reading, Refused, Unreachable
+from drivers.base import DeviceError, Line, LineDown, NotSent, Reading, Unreachable
 from protocols.quality import Quality
 
 log = logging.getLogger(__name__)
 
-ILLEGAL_ADDRESS = 2  # MODBUS Application Protocol 1.1b3, 7; drivers of other families give the same code
 CAUSES = ("timeout", "nonsense", "refused", "line down")
 OPEN_TIMEOUT_S = 10.0
 REOPEN_MS = 30_000
 LONGEST_SLEEP_MS = 60_000
-
-
-@dataclass(frozen=True)
-class Device:
-    """`index` is the device's place in the pipeline and in the birth."""
-
-    index: int
-    code: str
-    name: str
-    unit: int
-    period_ms: int
-    model: Model
 
 
 class Sink(Protocol):
@@ -83,8 +68,7 @@ class Bus:
         self._timeout_s = timeout_s
         self._sink = sink
         self._on_change = on_change
-        self._plans = [self._full_plan(device) for device in range(len(devices))]
-        self._absent: list[frozenset[int]] = [frozenset() for _ in devices]  # channels the device has no address for
+        self._readers = [Reader(device) for device in devices]
         self._schedule = Schedule([device.period_ms for device in devices], now)
         self._jobs: deque[_Job] = deque()
         self._sleeper: asyncio.Future[None] | None = None
@@ -204,114 +188,50 @@ class Bus:
             self._sink.missed(device.index, due.tick, Quality.BAD_NO_COMMUNICATION)
             return
         counters.polls += 1
-        outcome = await self._read_all(due.device)
-        ended = boottime_ms()
-        self.utilisation.add(now, ended)
+        outcome = await self._readers[due.device].read(self._line, self._timeout_s)
         if outcome.answered:
             readings = outcome.readings
             counters.values += len(readings) - [reading.value for reading in readings].count(None)
             counters.last_tick = due.tick
-            self._sink.add(device.index, due.tick, outcome.readings)
+            self._sink.add(device.index, due.tick, readings)
         else:
             self._sink.missed(device.index, due.tick, outcome.quality)
-        self._judge(due.device, outcome, ended)
+        for cause, detail in outcome.faults:
+            self._complain(due.device, cause, detail)
+        self._judge(due.device, outcome, now, boottime_ms())
 
-    async def _read_all(self, device: int) -> "_Outcome":
-        """Asks for all spans of a device; the first silence ends it, since the next would only cost another timeout."""
-        outcome = _Outcome()
-        todo = deque(self._plans[device])
-        while todo:
-            request = todo.popleft()
-            try:
-                outcome.readings += await self._read(device, request)
-                outcome.answered = True
-            except Refused as error:
-                outcome.answered = True
-                smaller = self._learn(device, request) if error.code == ILLEGAL_ADDRESS else ()
-                todo.extendleft(reversed(smaller))
-                if not smaller:
-                    self._complain(device, "refused", f"{_spell(request)}: {error}")
-                    absent = error.code == ILLEGAL_ADDRESS
-                    quality = Quality.BAD_CONFIGURATION_ERROR if absent else Quality.BAD_DEVICE_FAILURE
-                    if not request.channels <= self._absent[device]:  # else it is answered for below
-                        outcome.readings += _bad(request, quality)
-            except Nonsense as error:
-                outcome.fail(request, error, Quality.BAD_COMMUNICATION_ERROR)
-                self._complain(device, "nonsense", f"{_spell(request)}: {error}")
-            except DeviceError as error:
-                down = isinstance(error, LineDown)
-                quality = Quality.BAD_NOT_CONNECTED if down else Quality.BAD_TIMEOUT
-                for lost in (request, *todo):
-                    outcome.fail(lost, error, quality)
-                self._complain(device, "line down" if down else "timeout", f"{_spell(request)}: {error}")
-                break
-        outcome.readings += [Reading(c, None, Quality.BAD_CONFIGURATION_ERROR) for c in self._absent[device]]
-        return outcome
-
-    async def _read(self, device: int, request: Request) -> list[Reading]:
-        """The readings of the request's own points. Raises DeviceError."""
-        one = self.devices[device]
-        self.counters.requests += 1
-        raw = await self._line.read(one.unit, request.span, self._timeout_s)
-        readings = one.model.decode(request.span, raw)
-        if len(readings) == len(request.points):
-            return readings
-        channels = request.channels
-        return [reading for reading in readings if reading.channel in channels]
-
-    def _learn(self, device: int, request: Request) -> tuple[Request, ...]:
-        """The smaller requests that replace one the device has not all addresses of; they stay for this run.
-
-        What cannot be made smaller is asked no more, but for the last request of all: a device is never given up.
-        """
-        smaller = planner.split(request)
-        plan = self._plans[device]
-        if smaller or len(plan) > 1:
-            at = plan.index(request)
-            self._plans[device] = (*plan[:at], *smaller, *plan[at + 1 :])
-            if not smaller:
-                self._absent[device] |= request.channels
-        return smaller
-
-    def _judge(self, device: int, outcome: "_Outcome", now: int) -> None:
+    async def _probe(self, device: int) -> None:
+        started = boottime_ms()
+        outcome = await self._readers[device].probe(self._line, self._timeout_s)
+        ended = boottime_ms()
         if outcome.answered:
-            change = self.health.answered(device, now)
+            self._readers[device].start_over()
         else:
-            change = self.health.failed(device, now, str(outcome.error))
-        self._report(change)
+            self.health.probed(started, ended)
+        self._judge(device, outcome, started, ended)
+
+    def _judge(self, device: int, outcome: Outcome, started: int, ended: int) -> None:
+        """What an outcome says of device and line. Raises LineDown."""
+        self.counters.requests += outcome.requests
+        self.utilisation.add(started, ended)
+        if outcome.answered:
+            self._report(self.health.answered(device, ended))
+        else:
+            self._report(self.health.failed(device, ended, str(outcome.error)))
         if isinstance(outcome.error, LineDown):
             raise outcome.error
-        if not self.health.any_reachable and now - self._opened_at > REOPEN_MS:
+        if not self.health.any_reachable and ended - self._opened_at > REOPEN_MS:
             # A half-open connection or a wedged adapter gives no error: it only never answers again.
             raise LineDown("nothing on it answers; opening it again")
 
-    async def _probe(self, device: int) -> None:
-        """Asks a dead device for one span. Its values are not used: its tick has been answered for already."""
-        started = boottime_ms()
-        outcome = _Outcome()
-        try:
-            await self._read(device, self._plans[device][0])
-            outcome.answered = True
-        except Refused:
-            outcome.answered = True
-        except DeviceError as error:
-            outcome.error = error
-            self.health.probed(started, boottime_ms())
-        ended = boottime_ms()
-        self.utilisation.add(started, ended)
-        if outcome.answered:  # it may be another device now: what the old one lacked is asked for again
-            self._plans[device], self._absent[device] = self._full_plan(device), frozenset()
-        self._judge(device, outcome, ended)
-
     async def _execute(self, job: _Job) -> None:
+        """Raises LineDown, which whoever asked is told as well."""
         if job.done.cancelled():
             return
         device, started = self.devices[job.device], boottime_ms()
         try:
             if job.value is None:
-                points = [point for point in device.model.points if point.channel == job.channel]
-                (request,) = planner.plan(points, device.model.limits)
-                (reading,) = await self._read(job.device, request)
+                reading = await self._readers[job.device].read_channel(self._line, job.channel, self._timeout_s)
             else:
                 self.counters.writes += 1
                 reading = await self._line.write(device.unit, device.model, job.channel, job.value, self._timeout_s)
@@ -327,10 +247,6 @@ class Bus:
                 job.done.set_result(reading)
         finally:
             self.utilisation.add(started, boottime_ms())
-
-    def _full_plan(self, device: int) -> tuple[Request, ...]:
-        model = self.devices[device].model
-        return planner.plan(model.points, model.limits)
 
     def _report(self, change: Change | None) -> None:
         if change is None:
@@ -362,29 +278,6 @@ class Bus:
         kept = self._quiet.admit((device, cause), boottime_ms())
         if kept is not None:
             log.warning("bus %s: %s (%s, unit %d): %s%s", self.name, one.name, one.code, one.unit, detail, _more(kept))
-
-
-@dataclass
-class _Outcome:
-    """What asking one device gave: `quality` and `error` say why, where it gave less than all."""
-
-    readings: list[Reading] = field(default_factory=list)
-    answered: bool = False
-    quality: Quality = Quality.GOOD
-    error: DeviceError | None = None
-
-    def fail(self, request: Request, error: DeviceError, quality: Quality) -> None:
-        self.readings += _bad(request, quality)
-        self.error, self.quality = error, quality
-
-
-def _bad(request: Request, quality: Quality) -> list[Reading]:
-    return [Reading(point.channel, None, quality) for point in request.points]
-
-
-def _spell(request: Request) -> str:
-    span = request.span
-    return f"{span.space} {span.address} to {span.address + span.length - 1}"
 
 
 def _more(kept: int) -> str:

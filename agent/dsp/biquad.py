@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from agent.dsp.arrays import Block, Mask, Row
+from agent.dsp.arrays import Block, Mask, Row, apart
 
 LONGEST_BLOCK = 32  # samples to a product: past it, the product's square costs more than the calls it saves
 
@@ -58,8 +58,8 @@ class LowPass:
         self._order = 2 * len(self._sections)
         self._rest = _state_at_rest(self._sections).astype(self._dtype)
         self._state: Block = np.zeros((self._order, channels), self._dtype)
-        self._stacked: Block = np.empty((LONGEST_BLOCK + self._order, channels), self._dtype)
-        self._result: Block = np.empty_like(self._stacked)
+        self._stacked = apart((LONGEST_BLOCK + self._order, channels), self._dtype, 2)
+        self._result = apart((LONGEST_BLOCK + self._order, channels), self._dtype, 1)
 
     def prime(self, columns: Mask, row: Row) -> None:
         """Lets the channels in `columns` begin as if they had stood at `row` for ever."""

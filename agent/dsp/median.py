@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from agent.dsp.arrays import Block, Mask, Row
+from agent.dsp.arrays import Block, Mask, Row, apart
 
 
 class Median5:
@@ -17,7 +17,7 @@ class Median5:
 
     def __init__(self, channels: int, dtype: npt.DTypeLike = np.float64) -> None:
         self._window: Block = np.zeros((4, channels), dtype)
-        self._scratch: Block = np.empty((0, channels), dtype)
+        self._scratch: tuple[Block, ...] = (self._window[:0],)
 
     def prime(self, columns: Mask, row: Row) -> None:
         """Lets the channels in `columns` begin as if they had stood at `row` for ever."""
@@ -25,9 +25,10 @@ class Median5:
 
     def process(self, block: Block, out: Block | None = None) -> Block:
         rows, channels = block.shape
-        if len(self._scratch) < 4 * (rows + 4):
-            self._scratch = np.empty((4 * (rows + 4), channels), self._window.dtype)
-        x, low, high, spare = (self._scratch[i * (rows + 4) : (i + 1) * (rows + 4)] for i in range(4))
+        if len(self._scratch[0]) < rows + 4:
+            shape = rows + 4, channels
+            self._scratch = tuple(apart(shape, self._window.dtype, quarters) for quarters in (2, 3, 1, 0))
+        x, low, high, spare = (scratch[: rows + 4] for scratch in self._scratch)
         x[:4] = self._window
         x[4:] = block
         self._window[:] = x[rows:]

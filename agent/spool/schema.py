@@ -45,7 +45,7 @@ _PRAGMAS = (
 def open_database(path: Path) -> sqlite3.Connection:
     """The file at `path`, made if it is not there. Raises Damaged, DiskRefused or SpoolInUse."""
     with told():
-        database = sqlite3.connect(path, isolation_level=None, timeout=1.0)
+        database = sqlite3.connect(path, isolation_level=None, timeout=0.3)
     database.text_factory = bytes  # we store no texts; a flipped bit may make one, and it need not be UTF-8
     try:
         with told():

@@ -64,6 +64,8 @@ class Session:
         self._lanes = [_Lane() for _ in range(lanes)]
         self._loop = asyncio.get_running_loop()
         self._connection = 0
+        self._arrivals: deque[Receipt] = deque()  # of QoS 1, not acknowledged yet
+        self._settled: set[Receipt] = set()
         self.lost = 0  # messages that a broker sent beyond MOST_WAITING
         self.connected = asyncio.Event()
         self._client = self._make_client(client_id)
@@ -102,11 +104,23 @@ class Session:
         return [waiting.popleft() for _ in range(min(most, len(waiting)))]
 
     def acknowledge(self, settled: Sequence[Raw]) -> None:
-        """Tell the broker; call it after the commit, or after the refusal was decided."""
+        """Tell the broker; call it after the commit, or after the refusal was decided.
+
+        Acknowledgements leave in the order of arrival, as MQTT-4.6.0-2 has it and rumqttd insists: one that is settled
+        early waits for its forerunners.
+        """
         for raw in settled:
             match raw.receipt:
-                case Receipt(connection, mid, qos) if qos and connection == self._connection:
-                    self._client.ack(mid, qos)
+                case Receipt(connection, _, qos) as receipt if qos and connection == self._connection:
+                    self._settled.add(receipt)
+        while self._arrivals:
+            first = self._arrivals[0]
+            if first.connection == self._connection and first not in self._settled:
+                return
+            self._arrivals.popleft()
+            self._settled.discard(first)
+            if first.connection == self._connection:
+                self._client.ack(first.mid, first.qos)
 
     def publish(self, topic: str, payload: bytes) -> bool:
         """Never retained, never kept for later: what is not taken now, the gateway will ask for again."""
@@ -153,7 +167,10 @@ class Session:
         if len(lane.waiting) >= MOST_WAITING:
             self.lost += 1
             return
-        lane.waiting.append(Raw(topic, bytes(message.payload), Receipt(self._connection, message.mid, message.qos)))
+        receipt = Receipt(self._connection, message.mid, message.qos)
+        if message.qos:
+            self._arrivals.append(receipt)
+        lane.waiting.append(Raw(topic, bytes(message.payload), receipt))
         if not lane.woken:
             lane.woken = True
             self._call(lane.arrived.set)

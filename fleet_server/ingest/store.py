@@ -184,9 +184,7 @@ async def save_counts(
     names = sorted(counts)
     await connection.execute(_ADD_COUNTS, names, [counts[name] for name in names])
     batches, readings = counts.get("stored:data", 0), counts.get("readings", 0)
-    await connection.execute(
-        "INSERT INTO ingest_rate VALUES ($1, $2, $3, $4, $5)", process, now, seconds, batches, readings
-    )
+    await connection.execute(_ADD_RATE, process, now, seconds, batches, readings)
     await connection.execute("DELETE FROM ingest_rate WHERE at < $1::timestamptz - interval '1 hour'", now)
 
 
@@ -307,6 +305,12 @@ WHERE d.incarnation_id = k.incarnation_id AND d.page < k.oldest"""
 _ADD_COUNTS = """
 INSERT INTO ingest_count AS c SELECT * FROM unnest($1::text[], $2::bigint[])
 ON CONFLICT (name) DO UPDATE SET count = c.count + excluded.count"""
+
+# A clock that was set back may tell the same time twice.
+_ADD_RATE = """
+INSERT INTO ingest_rate AS r VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (at, process) DO UPDATE SET seconds = r.seconds + excluded.seconds,
+    batches = r.batches + excluded.batches, readings = r.readings + excluded.readings"""
 
 # Arrays are merged place by place. unnest gives the places in order and fills the shorter arrays with NULL, so a device
 # that got channels since the row was made needs no case of its own.

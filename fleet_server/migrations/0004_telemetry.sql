@@ -215,7 +215,7 @@ GRANT SELECT, INSERT ON birth, gateway_birth, gateway_event, chunk, undated_chun
 GRANT SELECT, INSERT, UPDATE ON stream_device, gateway_incarnation, gateway_state, clock_fix, last_value,
     rollup_minute, rollup_hour, ingest_count TO hutong_ingest;
 GRANT SELECT, INSERT, UPDATE, DELETE ON seq_digest TO hutong_ingest;
-GRANT SELECT, INSERT, DELETE ON ingest_rate TO hutong_ingest;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ingest_rate TO hutong_ingest;
 GRANT SELECT ON birth, gateway_birth, stream_device, gateway_incarnation, gateway_state, gateway_event, clock_fix,
     ingest_rate, ingest_count TO hutong_web;
 GRANT SELECT, INSERT, DELETE ON chunk, dirty_bucket TO hutong_web;

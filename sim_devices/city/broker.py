@@ -211,7 +211,7 @@ def _iotcore(folder: Path, port: int, users: Mapping[str, str]) -> Program:
     return Program(
         name="broker",
         # It logs every packet it routes as an error.
-        argv=(sys.executable, "-P", "-m", "iotcore", "--config", config_path, "--log-level", "DEBUG"),
+        argv=(sys.executable, "-P", "-m", "iotcore", "--config", config_path, "--log-level", "CRITICAL"),
         log=folder / "broker.log",
         ready=lambda _pid: _answers(port),
         patience_s=15.0,

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import commands
-from agent.bus.owner import Bus, Device
+from agent.bus.device import Device
+from agent.bus.owner import Bus
 from agent.clock import FLOOR_MS, Now
 from agent.commands import Executor, Result, Status, Target, expired, gate
 from agent.spool import Spool

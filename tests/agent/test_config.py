@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from agent import config
-from agent.config import ChannelConfig, Config, ConfigError
+from agent import config, settings
+from agent.settings import ChannelConfig, Config
+from agent.toml import ConfigError
 from drivers import catalog
 from protocols.edge import birth
 
@@ -52,7 +53,7 @@ quota_mb = 64
     loaded = load(write_config(more=more.replace("b110114011800-01239", mount.lower())))
     (bus,) = loaded.buses
     first, second = bus.devices
-    assert loaded.gateway == config.GatewayConfig("D1101149001000077A", tmp_path / "data")
+    assert loaded.gateway == settings.GatewayConfig("D1101149001000077A", tmp_path / "data")
     assert (loaded.uplink.host, loaded.uplink.port, loaded.uplink.tls) == ("127.0.0.1", 1, False)
     assert (loaded.spool.quota_bytes, loaded.metrics.port) == (64 * 2**20, 0)
     assert (bus.driver, bus.timeout_s, first.period_ms) == ("modbus-tcp", 0.3, 100)
@@ -216,19 +217,19 @@ def test_every_setting_is_documented_under_its_table() -> None:
 
 
 TABLES = {
-    "[gateway]": config.GatewayConfig,
-    "[uplink]": config.UplinkConfig,
-    "[spool]": config.SpoolConfig,
-    "[metrics]": config.MetricsConfig,
-    "[[bus]]": config.BusConfig,
-    "[[bus.device]]": config.DeviceConfig,
-    "[bus.device.channel.NAME]": config.ChannelConfig,
+    "[gateway]": settings.GatewayConfig,
+    "[uplink]": settings.UplinkConfig,
+    "[spool]": settings.SpoolConfig,
+    "[metrics]": settings.MetricsConfig,
+    "[[bus]]": settings.BusConfig,
+    "[[bus.device]]": settings.DeviceConfig,
+    "[bus.device.channel.NAME]": settings.ChannelConfig,
 }
 SPELLED = {"host": "broker", "port": "broker", "tls": "broker", "quota_bytes": "quota_mb", "period_ms": "period_s"}
 
 
 def keys_of(kind: Any) -> set[str]:
-    spelled = {} if kind is config.MetricsConfig else SPELLED
+    spelled = {} if kind is settings.MetricsConfig else SPELLED
     return {spelled.get(field.name, field.name) for field in fields(kind)} - {"devices", "channels"}
 
 

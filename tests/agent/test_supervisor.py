@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agent import clock, config, site, status, supervisor
-from agent.supervisor import Agent, AlreadyRunning
+from agent.supervisor import Agent, CannotRun
 from drivers import catalog
 from drivers.base import LineConfig, Model, Reading
 from protocols.edge.birth import Description, decode_description
@@ -159,6 +159,8 @@ async def test_a_device_that_falls_silent_is_told_of_in_event_and_state(
     peer: Any, city: City, write_config: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agent.bus.health.FAILING_MS", 300)
+    monkeypatch.setattr("agent.bus.health.MIN_BACKOFF_MS", 50)
+    monkeypatch.setattr("agent.bus.health.MAX_BACKOFF_MS", 200)
     path = write_config(peer.address, devices=2, broker=city.port, key=KEY, password=PASSWORD)
     async with serve(city) as server, inside(path) as agent:
         await server.wait_for(lambda: bool(of(server, Batch)))
@@ -252,7 +254,7 @@ async def test_two_gateways_never_work_in_one_data_directory(peer: Any, write_co
         await until(lambda: first.buses[0].is_open)
         settings = config.load(path, {}, catalog.BUILTIN)
         second = Agent(site.build(settings), catalog.BUILTIN, KEY, PASSWORD)
-        with pytest.raises(AlreadyRunning, match="another hutong-agent"):
+        with pytest.raises(CannotRun, match="another hutong-agent"):
             await second.run(asyncio.Event())
 
 

@@ -128,9 +128,7 @@ def test_replayed_and_redirected_batches_are_stored_once_and_under_their_own_gat
     wait_for(lambda: proof(gateway)["repeats"] >= 3 * len(batches), 20, "the repeats to be counted")
     assert (proof(gateway)["lost"], proof(gateway)["duplicated"]) == (0, 0)
     assert (proof(other)["lost"], proof(other)["duplicated"]) == (0, 0)
-    twice = chain.query(
-        "SELECT incarnation_id, seq, device_id FROM chunk GROUP BY 1, 2, 3 HAVING count(*) > 1"
-    )
+    twice = chain.query("SELECT incarnation_id, seq, device_id FROM chunk GROUP BY 1, 2, 3 HAVING count(*) > 1")
     assert twice == []
     assert client.get("/api/v1/quarantine").json()["items"], "the redirected ones are there to be looked at"
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from agent.bus import owner
+from agent.bus.device import Device
 from agent.bus.health import Change
-from agent.bus.owner import Bus, Device
+from agent.bus.owner import Bus
 from drivers import catalog
 from drivers.base import LineConfig, NotSent, Reading, Refused, Unreachable
 from protocols.quality import Quality

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -22,6 +22,7 @@ from fleet_server.kernel.ports import Ports
 from protocols.edge import envelope
 from protocols.edge.envelope import Address
 from protocols.edge.messages import Acknowledgement, AckStatus, Message, acknowledgement_digest, digest, encode
+from sim_devices.city import broker as city_broker
 from sim_devices.city import postgres as city_postgres
 
 INGEST = ("hutong-ingest", "ingest")
@@ -49,8 +50,8 @@ class Wire:
         self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
         self._client.username_pw_set(*INGEST)
         self._client.on_message = self._on_message
+        self._client.on_connect = self._on_connect
         self._client.connect(broker.host, broker.port)
-        self._client.subscribe(Address(gateway.code, "ack").topic, qos=1)
         self._client.loop_start()
 
     def close(self) -> None:
@@ -64,6 +65,9 @@ class Wire:
 
     def send_raw(self, topic: str, payload: bytes) -> None:
         self._client.publish(topic, payload, qos=1)
+
+    def _on_connect(self, client: Client, *_: Any) -> None:
+        client.subscribe(Address(self.gateway.code, "ack").topic, qos=1)
 
     def _on_message(self, _client: Any, _data: Any, message: MQTTMessage) -> None:
         address = envelope.parse_topic(message.topic)
@@ -148,15 +152,18 @@ async def wire(broker: Any, gateway: Any, running: Running) -> AsyncIterator[Wir
 
 
 async def settled(wire: Wire, *messages: Message, seconds: float = 20.0) -> None:
-    """As a gateway does: sends what is not acknowledged again until all of it is."""
+    """As a gateway does: sends again, in order, what is not acknowledged and what lacked its birth."""
     pending = {message.origin.seq: message for message in messages}  # type: ignore[union-attr]
+
+    def left() -> list[Message]:
+        waits = (None, AckStatus.NEED_BIRTH)
+        return [message for seq, message in pending.items() if wire.statuses.get(seq) in waits]
+
     async with asyncio.timeout(seconds):
-        while left := [message for seq, message in pending.items() if seq not in wire.statuses]:
-            wire.send(*left)
-            try:
-                await until(lambda: all(seq in wire.statuses for seq in pending), 1.0)
-            except TimeoutError:
-                continue
+        while missing := left():
+            wire.send(*missing)
+            with suppress(TimeoutError):
+                await until(lambda: not left(), 1.0)
 
 
 async def test_what_a_gateway_sends_is_stored_and_acknowledged_with_the_digest_of_its_bytes(
@@ -176,6 +183,7 @@ async def test_forged_foreign_oversized_and_misplaced_messages_get_no_answer_and
 ) -> None:
     stranger = other_gateway(code="D1101149001000078X")
     forger = other_gateway(key=b"f" * 32)
+    await settled(wire, gateway.birth())  # so that the subscription stands before what is sent once
     good = gateway.seal(gateway.birth())
     wire.send_raw(forger.seal(forger.birth()).topic, forger.seal(forger.birth()).sealed)  # not the gateway's key
     wire.send_raw(stranger.seal(stranger.birth()).topic, stranger.seal(stranger.birth()).sealed)  # not enrolled
@@ -190,8 +198,8 @@ async def test_forged_foreign_oversized_and_misplaced_messages_get_no_answer_and
         return set(found or ()) == expected
 
     await until(seen)
-    assert not wire.statuses
-    assert await running.value("SELECT count(*) FROM gateway_incarnation") == 0
+    assert wire.statuses == {1: AckStatus.STORED}
+    assert await running.value("SELECT array_agg(gateway || stored) FROM gateway_incarnation") == [f"{gateway.code}1"]
     assert await running.value("SELECT max(octet_length(body)) FROM quarantine") <= 512
     await until(lambda: running.value("SELECT count FROM ingest_count WHERE name = 'refused:not-authentic'"))
 
@@ -261,6 +269,26 @@ async def test_a_database_killed_under_load_loses_nothing_and_stores_nothing_twi
             assert await running.value("SELECT sum(n[1]) FROM rollup_hour") == len(batches)
     finally:
         server.stop()
+
+
+async def test_a_broker_that_was_killed_is_found_again_and_nothing_is_lost(
+    gateway: Any, keys: Keys, now_clock: Any, database_urls: Any, tmp_path: Path
+) -> None:
+    users = dict([INGEST])
+    broker = city_broker.start(tmp_path / "own", users)
+    try:
+        async with (
+            ingesting(broker, database_urls.ingest, now_clock, keys) as running,
+            wired(broker, gateway) as wire,
+        ):
+            await settled(wire, gateway.birth(), gateway.batch(power=[1.0]))
+            broker.process.send(signal.SIGKILL)
+            await until(lambda: broker.process.poll() is not None)
+            broker = await asyncio.to_thread(city_broker.start, tmp_path / "own", users)  # on its old port
+            await settled(wire, gateway.batch(power=[2.0]), gateway.batch(power=[3.0]))
+            assert await running.value("SELECT array_agg(seq ORDER BY seq) FROM chunk") == [2, 3, 4]
+    finally:
+        broker.stop()
 
 
 async def test_while_the_database_is_away_nothing_is_answered(

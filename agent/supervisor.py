@@ -304,11 +304,12 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 @contextmanager
 def _lock(data_dir: Path) -> Iterator[None]:
-    with (data_dir / "lock").open("w") as file:
+    with (data_dir / "lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise CannotRun(f"another hutong-agent works in {data_dir}") from None
+        file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield

@@ -16,7 +16,7 @@ PROBE_SHARE = 0.05
 
 def backoff_ms(attempt: int) -> int:
     """How long to wait after the `attempt`-th failure in a row, from 1: 0.5 s, doubled each time, 10 s at most."""
-    return min(MIN_BACKOFF_MS << min(attempt - 1, 16), MAX_BACKOFF_MS)
+    return min(MIN_BACKOFF_MS << min(max(attempt - 1, 0), 16), MAX_BACKOFF_MS)
 
 
 class Change(NamedTuple):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from agent.pipeline.device import PART_BYTES, DeviceLane
 from agent.pipeline.emit import Ready
 from agent.pipeline.plan import DevicePlan, outputs
+from agent.pipeline.readings import MAX_TICKS
 from drivers.base import Reading
 from protocols.edge.columns import Group
 
@@ -94,4 +95,5 @@ class Pipeline:
     def _append(self, lane: "DeviceLane", tick: int, row: list[Reading] | int) -> None:
         lane.rows.append(tick, row)
         lane.newest = tick
-        self._counters.overflow += lane.rows.drop_oldest()
+        if len(lane.rows) > MAX_TICKS:
+            self._counters.overflow += lane.rows.drop_oldest()

@@ -135,9 +135,9 @@ class Uplink:
         self.since_ms = self._link.state(0, 0, self.connected).t
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What ended a connection: the first of the errors that are not about others."""
+def _first(group: BaseExceptionGroup[BaseException]) -> str:
+    """What ended a connection, in words: to keep the error itself would keep alive all that it passed through."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return error
+    return str(error) or type(error).__name__

@@ -1,5 +1,6 @@
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -159,9 +160,8 @@ async def test_a_device_that_falls_silent_is_told_of_in_event_and_state(
     peer: Any, city: City, write_config: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agent.bus.health.FAILING_MS", 300)
-    monkeypatch.setattr("agent.bus.health.MIN_BACKOFF_MS", 50)
-    monkeypatch.setattr("agent.bus.health.MAX_BACKOFF_MS", 200)
     path = write_config(peer.address, devices=2, broker=city.port, key=KEY, password=PASSWORD)
+    path.write_text(path.read_text().replace("timeout_s = 0.3", "timeout_s = 0.05"))  # probes may take a twentieth
     async with serve(city) as server, inside(path) as agent:
         await server.wait_for(lambda: bool(of(server, Batch)))
         peer.silent = {2}
@@ -256,6 +256,7 @@ async def test_two_gateways_never_work_in_one_data_directory(peer: Any, write_co
         second = Agent(site.build(settings), catalog.BUILTIN, KEY, PASSWORD)
         with pytest.raises(CannotRun, match="another hutong-agent"):
             await second.run(asyncio.Event())
+        assert (path.parent / "data" / "lock").read_text() == f"{os.getpid()}\n"
 
 
 async def test_metrics_are_there_while_the_gateway_runs(

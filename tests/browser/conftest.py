@@ -91,6 +91,7 @@ def browser(town: Town) -> Iterator[Browser]:
 def visitor(browser: Browser) -> Iterator[Page]:
     """A page of somebody not signed in, in English; a script error or a refused resource fails the test."""
     context = browser.new_context(locale="en-GB", viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(10_000)
     opened = context.new_page()
     faults: list[str] = []
     opened.on("pageerror", lambda error: faults.append(str(error)))

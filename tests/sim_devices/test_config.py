@@ -3,9 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from sim_devices.config import ConfigError, load
+from sim_devices.config import BusConfig, Config, ConfigError, DeviceConfig, load
 from sim_devices.faults import Kind
+from sim_devices.models import BUILTIN
+from sim_devices.models.base import Options
 
+DOCS = Path(__file__).parents[2] / "docs" / "simulators.md"
 GOOD = """\
 seed = 7
 speed = 60
@@ -103,3 +106,19 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 def test_a_file_without_a_bus_is_told_what_it_needs(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"at least one \[\[bus\]\]"):
         load(written(tmp_path, "seed = 1\n"))
+
+
+def test_the_example_of_the_documentation_is_read_and_names_every_key(tmp_path: Path) -> None:
+    example = DOCS.read_text(encoding="utf-8").split("```toml\n")[1].split("```")[0]
+    config = load(written(tmp_path, example))
+    assert [bus.kind for bus in config.buses] == ["pty", "tcp"]
+    for kept in (Config, BusConfig, DeviceConfig, Options):
+        for name in kept.__dataclass_fields__:
+            if name not in ("path", "buses", "devices", "options", "faults"):
+                assert name in DOCS.read_text(encoding="utf-8"), f"{name} is not documented"
+
+
+def test_every_model_and_every_kind_of_fault_is_documented() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    for name in (*BUILTIN, *Kind):
+        assert f"| `{name}` |" in text

@@ -56,7 +56,7 @@ def test_probes_come_half_a_second_apart_then_ever_rarer_up_to_ten_seconds() -> 
     assert gaps == [500, 1000, 2000, 4000, 8000, 10_000, 10_000, 10_000, 10_000]
 
 
-@given(st.integers(1, 10_000))
+@given(st.integers(0, 10_000))
 def test_a_backoff_stays_between_its_bounds(attempt: int) -> None:
     assert MIN_BACKOFF_MS <= backoff_ms(attempt) <= MAX_BACKOFF_MS
 
@@ -91,14 +91,14 @@ def test_dead_devices_are_probed_in_turn() -> None:
 
 @given(st.integers(1, 19), st.integers(100, 2000))
 def test_on_a_busy_line_dead_devices_take_a_twentieth_of_the_time(count: int, timeout_ms: int) -> None:
-    health, now, spent, end = Health(20, 0), 2000, 0, 600_000
+    health, now, spent, end = Health(20, 0), 2000, 0, 300_000
     for device in range(count):
         for at in (0, 1000, 2000):
             health.failed(device, at, "silent")
     while now < end:
         probed = health.next_probe(now, idle_until=now, cost_ms=timeout_ms)
         if probed is None:
-            now += 50  # a living device is read
+            now += 250  # a living device is read
             continue
         health.failed(probed, now + timeout_ms, "silent")
         health.probed(now, now + timeout_ms)

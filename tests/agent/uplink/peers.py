@@ -2,14 +2,21 @@
 
 import asyncio
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 from random import Random
 
 from aiomqtt import Client, ProtocolVersion
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from agent.spool import Spool
 from agent.uplink import Broker, Uplink
@@ -36,6 +43,7 @@ from sim_devices.city import broker as city_broker
 
 GATEWAY = "D1101149001000077A"
 SERVER = "hutong-ingest"
+PASSWORD = "gateway's"
 KEY = bytes(range(32))
 QUOTA = 8 << 20
 RESEND_S = 0.4
@@ -47,7 +55,7 @@ class City:
     running: city_broker.Broker | None = None
 
     def start(self) -> None:
-        self.running = city_broker.start(self.folder, {GATEWAY: "gateway's", SERVER: "server's", "other": "other's"})
+        self.running = city_broker.start(self.folder, {GATEWAY: PASSWORD, SERVER: "server's"})
 
     def stop(self) -> None:
         if self.running is not None:
@@ -180,7 +188,7 @@ async def until(predicate: Callable[[], bool], timeout: float = 10.0) -> None:
 
 @asynccontextmanager
 async def gateway(
-    broker: City, folder: Path, *, window_bytes: int = 1 << 20, key: bytes = KEY
+    broker: City, folder: Path, *, window_bytes: int = 1 << 20, to: Broker | None = None
 ) -> AsyncIterator[Gateway]:
     async with Spool(folder / "spool.db", QUOTA, group_s=0.005) as spool, asyncio.TaskGroup() as tasks:
         commands: list[Command] = []
@@ -197,9 +205,9 @@ async def gateway(
             )  # fmt: skip
 
         uplink = Uplink(
-            Broker("127.0.0.1", broker.port, username=GATEWAY, password="gateway's"),
+            to or Broker("127.0.0.1", broker.port, username=GATEWAY, password=PASSWORD),
             GATEWAY,
-            {cose.key_id(key): key},
+            {cose.key_id(KEY): KEY},
             spool,
             state,
             origin,
@@ -213,3 +221,53 @@ async def gateway(
             yield Gateway(spool, uplink, commands)
         finally:
             running.cancel()
+
+
+def certificate(path: Path) -> Path:
+    """A certificate for 127.0.0.1 that vouches for itself, with its key behind it in the same file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test broker")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.write_bytes(made.public_bytes(serialization.Encoding.PEM) + private)
+    return path
+
+
+@asynccontextmanager
+async def tls_in_front(port: int, cert: Path) -> AsyncIterator[int]:
+    """A port that speaks TLS outside and hands what it hears to the plain port inside."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert)
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def pair(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(copy(reader, inner_writer))
+            tasks.create_task(copy(inner_reader, writer))
+
+    listening = await asyncio.start_server(pair, "127.0.0.1", 0, ssl=context)
+    try:
+        yield listening.sockets[0].getsockname()[1]
+    finally:
+        listening.close()

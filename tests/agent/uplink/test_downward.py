@@ -85,5 +85,5 @@ def test_a_flipped_bit_anywhere_is_refused(data: st.DataObject) -> None:
         opened = open_downward(GATEWAY, KEYS, INCARNATION, f"hutong/1/{GATEWAY}/cmd", bytes(whole), retained=False)
     except Refused:
         return
-    # COSE has parts outside the MAC (the tag, the unprotected header): a change there may pass, if nothing else changes.
+    # The MAC leaves out COSE's tag and unprotected header: a change there may pass, if it changes nothing.
     assert opened == COMMAND

@@ -1,7 +1,10 @@
 """The uplink against a real broker, with a server that answers well, badly, late or not at all."""
 
 import asyncio
+import gc
+import logging
 import socket
+from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -9,8 +12,9 @@ from pathlib import Path
 import pytest
 from aiomqtt import Client
 
-from agent.uplink import Uplink
+from agent.uplink import Broker, Uplink
 from protocols.edge.birth import description_hash
+from protocols.edge.envelope import address_of, seal
 from protocols.edge.messages import (
     MAX_SEQ,
     AckStatus,
@@ -22,18 +26,22 @@ from protocols.edge.messages import (
     State,
     acknowledgement_digest,
     digest,
+    encode,
 )
 from tests.agent.uplink.peers import (
     GATEWAY,
     KEY,
+    PASSWORD,
     City,
     Gateway,
     acknowledgement,
     birth,
+    certificate,
     event,
     gateway,
     origin,
     serve,
+    tls_in_front,
     until,
 )
 
@@ -93,8 +101,8 @@ async def test_while_nobody_answers_only_a_probe_is_repeated(broker: City, tmp_p
         server.judge = lambda _: None
         await edge.events(20, size=20_000)
         await server.wait_for(lambda: len(server.spooled()) >= 24)
-        again = [message.origin.seq for message in server.spooled()[20:]]
-        assert max(again) <= 2  # 32 KB of the 400 KB in flight
+        times = Counter(message.origin.seq for message in server.spooled())
+        assert {seq for seq, count in times.items() if count > 1} <= {1, 2}  # 32 KB of the 400 KB in flight
 
 
 async def test_no_more_is_in_flight_than_the_window_holds(broker: City, tmp_path: Path) -> None:
@@ -138,9 +146,6 @@ async def test_an_acknowledgement_for_another_gateway_put_on_our_topic_is_refuse
         other = acknowledgement(
             replace(server.spooled()[0].origin, gateway="D1101149001000078B"), 1, AckStatus.STORED, bytes(8)
         )
-        from protocols.edge.envelope import address_of, seal
-        from protocols.edge.messages import encode
-
         await server.client.publish(f"hutong/1/{GATEWAY}/ack", seal(address_of(other), encode(other), KEY), qos=1)
         await until(lambda: edge.uplink.counters.refused["seal"] == 1)
         assert edge.spool.snapshot.rows == 1
@@ -330,3 +335,24 @@ async def test_rows_of_an_earlier_life_are_sent_on_connecting(broker: City, tmp_
         await edge.spool.put(event(4))
         await edge.drained()
         assert {message.origin.seq for message in server.spooled()} == {1, 2, 3, 4, 5}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_over_tls_only_a_broker_that_the_authority_vouches_for_is_spoken_to(
+    broker: City, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    ours, others = certificate(tmp_path / "ours"), certificate(tmp_path / "others")
+    async with serve(broker) as server, tls_in_front(broker.port, ours) as port:
+        wrong = Broker("127.0.0.1", port, tls=True, ca_file=others, username=GATEWAY, password=PASSWORD)
+        async with gateway(broker, tmp_path, to=wrong) as edge:
+            await until(lambda: edge.uplink.counters.failures >= 2)
+            assert edge.uplink.counters.connects == 0
+            await edge.events(2)
+        right = replace(wrong, ca_file=ours)
+        async with gateway(broker, tmp_path, to=right) as edge:
+            await edge.drained()
+        assert len(server.spooled()) == 2
+    # paho leaves the socket of a handshake that failed to the collector, which warns: let it do so here.
+    await asyncio.get_running_loop().shutdown_default_executor()
+    gc.collect()

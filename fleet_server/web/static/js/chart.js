@@ -107,7 +107,8 @@ export class Plot {
         padding: [8, 12, 0, 0],
         legend: { show: false },
         cursor: {
-          sync: { key: SYNC, setSeries: false },
+          // Others follow the cursor alone: a drag that they followed too would zoom once for each of them.
+          sync: { key: SYNC, setSeries: false, filters: { pub: (type) => type === "mousemove" || type === "mouseleave" } },
           drag: { x: true, y: false, setScale: false },
           points: { show: wide, size: 7 },
           bind: { dblclick: () => () => this.back() },

@@ -126,12 +126,12 @@ document.addEventListener("htmx:after:request", ({ detail }) => {
 });
 
 const GO = { o: "/", g: "/gateways", d: "/devices", q: "/quarantine", c: "/codes", u: "/users", t: "/tokens" };
-let going = 0;
+let going = -Infinity; // when g was pressed
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   if (event.target.closest("input, textarea, select, dialog[open]")) return;
   const place = performance.now() - going < 1500 ? GO[event.key] : undefined;
-  going = event.key === "g" && !place ? performance.now() : 0;
+  going = event.key === "g" && !place ? performance.now() : -Infinity;
   if (place) location.assign(place);
   else if (event.key === "/") document.getElementById("find")?.focus();
   else if (event.key === "?") document.getElementById("help")?.showModal();

@@ -1,0 +1,100 @@
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.bus.device import Device, Reader
+from drivers import catalog
+from drivers.base import LineConfig, Reading, Unreachable
+from protocols.quality import Quality
+from tests.agent.conftest import Peer
+
+FAMILY = catalog.BUILTIN["modbus-tcp"]
+METER = FAMILY.load_model("meter_1p")
+DEVICE = Device(0, "D0", "Meter", 1, 1000, METER)
+POINTS: Mapping[int, Any] = {point.channel: point for point in METER.points}
+ADDRESSES = sorted({at for point in METER.points for at in range(point.address, point.address + point.length)})
+
+
+async def ask(peer: Any, reader: Reader, times: int) -> list[dict[int, Reading]]:
+    line = FAMILY.create_line(LineConfig("modbus-tcp", peer.address))
+    await line.open()
+    try:
+        found = []
+        for _ in range(times):
+            readings = (await reader.read(line, 1.0)).readings
+            assert len({reading.channel for reading in readings}) == len(readings)
+            found.append({reading.channel: reading for reading in readings})
+        return found
+    finally:
+        await line.close()
+
+
+@settings(max_examples=40, deadline=None)
+@given(absent=st.sets(st.sampled_from([*ADDRESSES, 7, 8, 9]), max_size=8))
+def test_whatever_a_device_lacks_every_other_channel_keeps_its_value(absent: set[int]) -> None:
+    async def run() -> list[dict[int, Reading]]:
+        peer = Peer()
+        await peer.start()
+        peer.absent[1] = absent
+        try:
+            return await ask(peer, Reader(DEVICE), 3)
+        finally:
+            await peer.stop()
+
+    for readings in asyncio.run(run()):
+        assert set(readings) == set(POINTS)
+        for channel, point in POINTS.items():
+            lacks = absent & set(range(point.address, point.address + point.length))
+            wanted = Quality.BAD_CONFIGURATION_ERROR if lacks else Quality.GOOD
+            assert readings[channel].quality == wanted, point
+
+
+async def test_what_was_learned_saves_the_requests_that_would_be_refused(peer: Any) -> None:
+    peer.absent[1] = {6}
+    reader = Reader(DEVICE)
+    await ask(peer, reader, 1)
+    learning = len(peer.requests)
+    await ask(peer, reader, 1)
+    assert len(peer.requests) - learning < learning
+    reader.start_over()
+    peer.absent = {}
+    (readings,) = await ask(peer, reader, 1)
+    assert all(reading.quality == Quality.GOOD for reading in readings.values())
+
+
+async def test_the_first_silence_ends_the_poll_and_every_channel_says_so(peer: Any) -> None:
+    model = FAMILY.load_model("sump_pump")  # three tables: three requests at least
+    peer.silent = {1}
+    line = FAMILY.create_line(LineConfig("modbus-tcp", peer.address))
+    await line.open()
+    outcome = await Reader(Device(0, "D0", "Pump", 1, 1000, model)).read(line, 0.05)
+    await line.close()
+    assert outcome.requests == len(peer.requests) == 1
+    assert not outcome.answered
+    assert isinstance(outcome.error, Unreachable)
+    assert {reading.quality for reading in outcome.readings} == {Quality.BAD_TIMEOUT}
+    assert {reading.channel for reading in outcome.readings} == set(range(len(model.channels)))
+    assert [cause for cause, _ in outcome.faults] == ["timeout"]
+
+
+async def test_a_line_that_is_lost_in_between_is_told_apart_from_a_silent_device(peer: Any) -> None:
+    line = FAMILY.create_line(LineConfig("modbus-tcp", peer.address))
+    await line.open()
+    await peer.stop()
+    outcome = await Reader(DEVICE).read(line, 1.0)
+    await line.close()
+    assert outcome.quality == Quality.BAD_NOT_CONNECTED
+    assert [cause for cause, _ in outcome.faults] == ["line down"]
+
+
+async def test_one_channel_is_read_alone(peer: Any) -> None:
+    peer.input[1] = {6: 4998}
+    channel = next(number for number, one in enumerate(METER.channels) if one.name == "frequency")
+    line = FAMILY.create_line(LineConfig("modbus-tcp", peer.address))
+    await line.open()
+    assert await Reader(DEVICE).read_channel(line, channel, 1.0) == Reading(channel, 4998, Quality.GOOD)
+    await line.close()
+    assert peer.requests == [(1, 4, 6, 1)]

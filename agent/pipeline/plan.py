@@ -107,6 +107,8 @@ def _describe(output: Output, plan: DevicePlan) -> ChannelDescription:
         period_ms = round(filters.window_s * 1000)
     else:
         period_ms = plan.period_ms * filters.decimate
+        if filters.deadband is not None:  # silence within the heartbeat is meant: nobody may call it stale or a gap
+            period_ms = max(period_ms, round(filters.heartbeat_s * 1000))
     plausible = channel.limits if output.statistic != "std" else None
     return ChannelDescription(
         alias=output.alias,

@@ -3,6 +3,7 @@
 The live script (static/js/format.js) writes the same things the same way; tests hold the two together.
 """
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -21,7 +22,7 @@ UNITS = {
     "1": "",
 }
 NO_VALUE = "–"
-_FIGURES = 6  # of a measured float: more are noise
+_FIGURES = 5  # of a measured float: more are noise
 
 
 def unit(code: str) -> str:
@@ -29,11 +30,20 @@ def unit(code: str) -> str:
 
 
 def number(value: float | Decimal | None, scale: int | None = None) -> str:
-    """`scale` decimal places when known, else six significant figures; thousands are set apart by a thin space."""
+    """`scale` decimal places when known, else five significant figures; thousands are set apart by a thin space."""
     if value is None:
         return NO_VALUE
     text = f"{value:.{scale}f}" if scale is not None else f"{Decimal(f'{value:.{_FIGURES}g}'):f}"
     return group_digits(text)
+
+
+def measured(value: float, exact: str, scale: int) -> str:
+    """A channel's figure: the exact decimal. Without decimal places it may be a float, whose digits are noise: then
+    five figures, always as many, so that a column of them does not dance."""
+    if scale > 0 or value == int(value):
+        return group_digits(exact)
+    places = max(_FIGURES - 1 - math.floor(math.log10(abs(value))), 0)
+    return group_digits(f"{value:.{min(places, 9)}f}")
 
 
 def group_digits(text: str) -> str:

@@ -39,7 +39,8 @@ class DeviceDescription:
 
 @dataclass(frozen=True)
 class ChannelDescription:
-    """`limits` are the plausible lowest and highest value in `unit`; `period_ms` is the asked interval of samples.
+    """`limits` are the plausible lowest and highest value in `unit`; `period_ms` is the longest interval
+    of samples when all is well: the asked one, or a dead-banded channel's heartbeat.
 
     `title` maps language tags to what people call the channel; `states` maps a STATE channel's numbers to words by
     language: {1: {"en": "open", "zh": "开"}}.

@@ -17,7 +17,7 @@ from fleet_server.kernel.ports import (
     GatewaySummary,
     IncarnationProof,
 )
-from fleet_server.web.format import NO_VALUE, group_digits, unit
+from fleet_server.web.format import NO_VALUE, measured, unit
 from protocols.quality import Quality, is_bad, is_uncertain
 
 STALE_PERIODS = 3
@@ -66,7 +66,7 @@ class Reading:
 
 
 def reading(channel: ChannelNow, now: datetime, language: str) -> Reading:
-    text = NO_VALUE if channel.value is None else group_digits(channel.text)
+    text = NO_VALUE if channel.value is None else measured(channel.value, channel.text, channel.scale)
     if channel.value is not None and channel.states:
         words = channel.states.get(int(channel.value))
         text = (words.get(language) or next(iter(words.values()))) if words else channel.text
@@ -190,16 +190,23 @@ WIDTH = 10_000.0
 _LEAST = 25.0  # a single lost batch among a million must still be seen
 
 
+def first_seq(proof: IncarnationProof) -> int:
+    """Where the numbers of this spool begin."""
+    ranges = [*proof.received, *proof.missing, *((first, last) for first, last, _ in proof.dropped)]
+    return min((first for first, _ in ranges), default=0)
+
+
 def proof_spans(proof: IncarnationProof) -> tuple[Span, ...]:
     """What was received first, so that anything lost or dropped is drawn over it and stays visible."""
-    whole = max(proof.next_seq, 1)
+    begin = first_seq(proof)
+    whole = max(proof.next_seq - begin, 1)
 
     def span(kind: str, first: int, last: int, cause: str = "") -> Span:
-        start = first / whole * WIDTH
+        start = (first - begin) / whole * WIDTH
         width = max((last + 1 - first) / whole * WIDTH, 0 if kind == "received" else _LEAST)
         return Span(kind, min(start, WIDTH - width), width, first, last, cause)
 
-    known = max((last for _, last in [*proof.received, *proof.missing]), default=-1)
+    known = max((last for _, last in [*proof.received, *proof.missing]), default=begin - 1)
     flight = [span("flight", known + 1, proof.next_seq - 1)] if proof.next_seq - 1 > known else []
     return (
         *(span("received", first, last) for first, last in proof.received),

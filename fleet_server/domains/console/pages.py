@@ -13,6 +13,7 @@ from fleet_server.domains.console.models import (
     DeviceView,
     Look,
     device_view,
+    first_seq,
     group,
     proof_spans,
     proof_totals,
@@ -25,7 +26,7 @@ from fleet_server.web.render import language_of
 pages = APIRouter(include_in_schema=False)
 Viewer = Annotated[Principal, Depends(require("telemetry:read"))]
 Text = Annotated[str, Query(max_length=80)]
-_LIVE_MOST = 200  # devices in one stream: its URL stays under 4 kB
+_PAGE = 200  # devices of a list, and so of its live stream, whose URL then stays under 4 kB
 
 LOOKS = {
     "all": frozenset(Look),
@@ -64,26 +65,36 @@ async def gateway(request: Request, context: InContext, principal: Viewer, code:
     template = "console/gateway_live.html" if "hx-request" in request.headers else "console/gateway.html"
     spans = {part.incarnation: proof_spans(part) for part in proof.incarnations}
     values: dict[str, Any] = {"view": view, "proof": proof, "spans": spans, "totals": proof_totals(proof)}
+    values["first"] = {part.incarnation: first_seq(part) for part in proof.incarnations}
     values["health"] = {item.code: item for item in view.present.devices} if view.present else {}
     return context.templates.page(request, principal, template, now=now, **values)
 
 
 @pages.get("/devices")
 async def devices(
-    request: Request, context: InContext, principal: Viewer, q: Text = "", by: Text = "mount", look: Text = "all"
+    request: Request,
+    context: InContext,
+    principal: Viewer,
+    q: Text = "",
+    by: Text = "mount",
+    look: Text = "all",
+    page: Annotated[int, Query(ge=1, le=10_000)] = 1,
 ) -> Response:
     now = context.clock.now()
     by = by if by in GROUPINGS else "mount"
     look = look if look in LOOKS else "all"
     summaries = await service.all_devices(context.ports.ledger, principal, query=q.strip())
     every = await service.device_views(context.ports.telemetry, summaries, now, language_of(request))
-    views = [view for view in every if view.look in LOOKS[look]]
+    found = sorted((view for view in every if view.look in LOOKS[look]), key=lambda view: GROUPINGS[by](view.device))
+    views = found[(page - 1) * _PAGE : page * _PAGE]  # no more: a value beyond the stream would never turn stale
     names = {gateway.code: gateway.name for gateway in await context.ports.ledger.gateways(principal)}
     values: dict[str, Any] = {
         "groups": group(views, GROUPINGS[by]),
         "counts": {name: sum(view.look in looks for view in every) for name, looks in LOOKS.items()},
         "names": names,
-        "shown": len(views),
+        "found": len(found),
+        "page": page,
+        "pages": -(-len(found) // _PAGE),
         "live": _live(views),
         "q": q,
         "by": by,
@@ -130,6 +141,6 @@ def _live(views: list[DeviceView]) -> dict[str, object]:
             reading.channel.name: {"period": reading.channel.period_ms, "states": dict(reading.channel.states)}
             for reading in view.readings
         }
-        for view in views[:_LIVE_MOST]
+        for view in views
     }
     return {"devices": list(channels), "channels": channels}

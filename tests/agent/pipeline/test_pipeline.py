@@ -105,6 +105,11 @@ def near(got: Sequence[float | None], expected: Sequence[float | None]) -> bool:
     )
 
 
+def test_a_dead_banded_channel_is_described_by_its_heartbeat_so_that_meant_silence_is_no_gap() -> None:
+    (described,) = describe_channels([device((channel("quiet", F32LE), FilterConfig(deadband=0.5)), period_ms=1000)])
+    assert described.period_ms == 60_000
+
+
 def test_unfiltered_numbers_leave_as_exactly_as_they_came() -> None:
     plan = device(channel("a", I32LE), channel("b", I64LE), channel("c", F32LE), channel("d", F64LE))
     pipeline = Pipeline([plan])

@@ -38,17 +38,33 @@ def test_grouping_changes_no_digit(value: object) -> None:
 @pytest.mark.parametrize(
     ("value", "scale", "written"),
     [
-        (87.4321987, None, "87.4322"),
+        (87.4321987, None, "87.432"),
         (0.000012, None, "0.000012"),
         (87.4, 2, "87.40"),
         (None, 1, "–"),
         (1e7, None, "10\u2009000\u2009000"),
     ],
 )
-def test_a_float_shows_six_figures_and_a_decimal_its_own_places(
+def test_a_float_shows_five_figures_and_a_decimal_its_own_places(
     value: float | None, scale: int | None, written: str
 ) -> None:
     assert fmt.number(value, scale) == written
+
+
+@pytest.mark.parametrize(
+    ("value", "exact", "scale", "written"),
+    [
+        (0.50914437, "0.50914437", 0, "0.50914"),
+        (20.82344, "20.82344", 0, "20.823"),
+        (20.8, "20.8", 0, "20.800"),
+        (1500.0, "1500", 0, "1500"),
+        (556677.01, "556677.01", 2, "556\u2009677.01"),
+        (1e-12, "1E-12", 0, "0.000000000"),
+        (-123456.7, "-123456.7", 0, "\u2212123\u2009457"),
+    ],
+)
+def test_decimals_are_exact_and_floats_keep_their_width(value: float, exact: str, scale: int, written: str) -> None:
+    assert fmt.measured(value, exact, scale) == written
 
 
 @pytest.mark.parametrize(

@@ -156,10 +156,16 @@ export class Plot {
     this.plot?.redraw(false, false);
   }
 
+  isWhole() {
+    return this.series.value.every((value) => value === null || Number.isInteger(value));
+  }
+
   // Room above and below; a flat line stays in the middle and never fills the scale with its noise.
   span(low, high) {
     if (low === null || high === null) return [0, 1];
-    const least = Math.max(10 ** -(this.channel.scale ?? 2) * 4, Math.abs(high) * 1e-4);
+    // Of a channel with decimal places a few steps of the last one; of a float, which has none, a hundredth.
+    const steps = this.channel.scale > 0 || this.isWhole() ? 4 * 10 ** -this.channel.scale : Math.abs(high) * 0.01;
+    const least = Math.max(steps, Math.abs(high) * 1e-4, 1e-9);
     const room = Math.max((high - low) * 0.1, (least - (high - low)) / 2, 0) || least;
     return [low >= 0 && low - room < 0 ? 0 : low - room, high + room];
   }
@@ -268,7 +274,7 @@ export class Plot {
 
   // As exact as the channel is; one without decimal places may be a float, whose length tells nothing.
   figureOf(value) {
-    return this.channel.scale > 0 ? number(value, this.channel.scale) : number(Number(value.toPrecision(5)));
+    return this.channel.scale > 0 ? number(value, this.channel.scale) : number(value);
   }
 
   read(u) {

@@ -104,7 +104,7 @@ async function sparks() {
   const to = serverNow();
   const answer = await history(names, to - 3_600_000, to, SPARK_POINTS).catch(() => null);
   for (const series of answer?.series ?? []) {
-    const svg = document.querySelector(`[data-spark="${series.channel.name}"]`);
+    const svg = document.querySelector(`[data-spark="${CSS.escape(series.channel.name)}"]`);
     svg.innerHTML = `<path d="${sparkPath(series, to - 3_600_000, to)}"/>`;
   }
 }

@@ -2,6 +2,7 @@
 
 const UNITS = { Cel: "°C", "%RH": "% RH", "%LEL": "% LEL", "ug/m3": "µg/m³", m3: "m³", deg: "°", 1: "" };
 export const NO_VALUE = "–";
+const FIGURES = 5;
 export const unit = (code) => UNITS[code] ?? code;
 
 export function groupDigits(text) {
@@ -11,10 +12,17 @@ export function groupDigits(text) {
   return (negative ? "\u2212" : "") + grouped + (fraction === undefined ? "" : "." + fraction);
 }
 
-// At most six significant figures: more of a measured float are noise.
+// At most five significant figures: more of a measured float are noise.
 export function number(value, scale) {
   if (value === null || value === undefined) return NO_VALUE;
-  return groupDigits(scale === undefined ? plain(Number(value.toPrecision(6))) : value.toFixed(scale));
+  return groupDigits(scale === undefined ? plain(Number(value.toPrecision(FIGURES))) : value.toFixed(scale));
+}
+
+// A channel's figure: the exact decimal; of a float five figures, always as many, so that a column does not dance.
+export function measured(value, exact, scale) {
+  if (scale > 0 || Number.isInteger(value)) return groupDigits(exact);
+  const places = Math.max(FIGURES - 1 - Math.floor(Math.log10(Math.abs(value))), 0);
+  return groupDigits(value.toFixed(Math.min(places, 9)));
 }
 
 // Number.toString without an exponent.

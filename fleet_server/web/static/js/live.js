@@ -1,7 +1,7 @@
 // The live values of a page: one EventSource, and a look at every value's age each second.
 
 import { alive, serverNow, setServerTime, t, watch } from "./console.js";
-import { NO_VALUE, deviceLook, groupDigits, look, qualityWord, unit } from "./format.js";
+import { NO_VALUE, deviceLook, look, measured, qualityWord, unit } from "./format.js";
 
 const RETRY_MS = 3000;
 const listeners = new Set();
@@ -60,10 +60,10 @@ function receive(updates) {
   for (const listener of listeners) listener(updates.map((update) => update.code));
 }
 
-function figure(channel) {
+function figure(channel, scale) {
   if (channel.value === null) return NO_VALUE;
   const words = channel.states?.[channel.value];
-  return words ? (words[document.body.dataset.language] ?? Object.values(words)[0]) : groupDigits(channel.text);
+  return words ? (words[document.body.dataset.language] ?? Object.values(words)[0]) : measured(channel.value, channel.text, scale);
 }
 
 const write = (element, text) => {
@@ -73,31 +73,31 @@ const write = (element, text) => {
 function show(code) {
   const now = serverNow();
   const channels = devices.get(code);
-  for (const element of document.querySelectorAll(`[data-value][data-device="${code}"]`)) {
+  for (const element of document.querySelectorAll(`[data-value][data-device="${CSS.escape(code)}"]`)) {
     const channel = channels.get(element.dataset.channel);
     if (!channel) continue;
     const states = Object.keys(channel.states ?? {}).length > 0;
     element.className = "value is-" + look(channel, now);
-    element.title = qualityWord(channel.quality, t);
-    write(element.querySelector(".figure"), figure(channel));
+    element.title = channel.text; // exact; the quality's word stands beside it
+    write(element.querySelector(".figure"), figure(channel, Number(element.dataset.scale)));
     write(element.querySelector(".unit"), states || channel.value === null ? "" : unit(channel.unit));
   }
   const all = [...channels.values()];
-  for (const element of document.querySelectorAll(`[data-device-state="${code}"]`)) {
+  for (const element of document.querySelectorAll(`[data-device-state="${CSS.escape(code)}"]`)) {
     const standing = deviceLook(all, now);
     showState(element, standing, t("standing." + standing));
   }
   const latest = Math.max(...all.map((channel) => channel.at ?? 0));
-  for (const element of document.querySelectorAll(`[data-device-age="${code}"] time`)) element.dataset.at = latest || "";
+  for (const element of document.querySelectorAll(`[data-device-age="${CSS.escape(code)}"] time`)) element.dataset.at = latest || "";
   if (document.getElementById("device")?.dataset.device === code) showRows(channels, now);
 }
 
 function showRows(channels, now) {
   for (const [name, channel] of channels) {
     const kind = look(channel, now);
-    const word = document.querySelector(`[data-quality="${name}"]`);
+    const word = document.querySelector(`[data-quality="${CSS.escape(name)}"]`);
     if (word) showState(word, kind, kind === "stale" ? t("look.stale") : qualityWord(channel.quality, t));
-    const time = document.querySelector(`[data-channel-age="${name}"] time`);
+    const time = document.querySelector(`[data-channel-age="${CSS.escape(name)}"] time`);
     if (time) time.dataset.at = channel.at ?? "";
   }
 }

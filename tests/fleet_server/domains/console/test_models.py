@@ -150,3 +150,12 @@ def test_a_bar_never_runs_over_its_end(top: int, on_the_way: int) -> None:
 def test_what_is_on_its_way_is_not_drawn_as_received() -> None:
     kinds = {span.kind: (span.first, span.last) for span in proof_spans(replace(PROOF, next_seq=105))}
     assert kinds == {"received": (0, 99), "flight": (100, 104)}
+
+
+def test_a_bar_begins_with_the_first_number_of_its_spool() -> None:
+    spans = proof_spans(replace(PROOF, received=[(1, 32)], next_seq=33))
+    assert [(span.kind, span.start, span.width) for span in spans] == [("received", 0, WIDTH)]
+
+
+def test_a_float_shows_figures_that_mean_something() -> None:
+    assert reading(replace(CHANNEL, scale=0, value=0.50914437, text="0.50914437"), NOW, "en").text == "0.50914"

@@ -1,3 +1,4 @@
+import json
 import re
 from datetime import timedelta
 from typing import Any
@@ -168,3 +169,17 @@ async def test_the_quarantine_shows_octets_and_pages(browse: httpx.AsyncClient, 
     assert "84 68 75 74" in page
     assert "Not enrolled" in page
     assert (await browse.get("/quarantine?before=11")).text.count("data-quarantined=") == 10
+
+
+async def test_a_long_list_has_pages_and_streams_all_that_a_page_shows(browse: httpx.AsyncClient, city: Any) -> None:
+    for n in range(400):
+        city._add(f"Extra {n}", city.models[METER], 0, f"B{n:04}", (40.07, 116.33))
+    first, last = [(await browse.get(f"/devices?page={n}")).text for n in (1, 3)]
+    for page, rows in ((first, 200), (last, 33)):
+        assert len(re.findall(r"<tr data-row=", page)) == rows
+        live = re.search(r'id="live-channels">(.*?)</script>', page)
+        assert live is not None
+        assert len(json.loads(live[1])["devices"]) == rows
+    assert "433 devices" in first
+    assert 'rel="next"' in first
+    assert 'rel="next"' not in last

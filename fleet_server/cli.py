@@ -213,7 +213,3 @@ async def _refuse_old_schema(settings: Settings, role: str) -> None:
 
 if __name__ == "__main__":
     sys.exit(main())
-
-
-if __name__ == "__main__":
-    sys.exit(main())

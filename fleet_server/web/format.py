@@ -29,18 +29,18 @@ def unit(code: str) -> str:
     return UNITS.get(code, code)
 
 
-def number(value: float | Decimal | None, scale: int | None = None) -> str:
-    """`scale` decimal places when known, else five significant figures; thousands are set apart by a thin space."""
+def number(value: float | Decimal | None, places: int | None = None) -> str:
+    """`places` decimal places when known, else five significant figures; thousands are set apart by a thin space."""
     if value is None:
         return NO_VALUE
-    text = f"{value:.{scale}f}" if scale is not None else f"{Decimal(f'{value:.{_FIGURES}g}'):f}"
+    text = f"{value:.{places}f}" if places is not None else f"{Decimal(f'{value:.{_FIGURES}g}'):f}"
     return group_digits(text)
 
 
 def measured(value: float, exact: str, scale: int) -> str:
-    """A channel's figure: the exact decimal. Without decimal places it may be a float, whose digits are noise: then
-    five figures, always as many, so that a column of them does not dance."""
-    if scale > 0 or value == int(value):
+    """A channel's figure: the exact decimal; `scale` is its decimal exponent, -1 for tenths, and 0 also for floats. Of
+    a float, whose last digits are noise, five figures, always as many, so that a column of them does not dance."""
+    if scale or value == int(value):
         return group_digits(exact)
     places = max(_FIGURES - 1 - math.floor(math.log10(abs(value))), 0)
     return group_digits(f"{value:.{min(places, 9)}f}")

@@ -164,7 +164,7 @@ export class Plot {
   span(low, high) {
     if (low === null || high === null) return [0, 1];
     // Of a channel with decimal places a few steps of the last one; of a float, which has none, a hundredth.
-    const steps = this.channel.scale > 0 || this.isWhole() ? 4 * 10 ** -this.channel.scale : Math.abs(high) * 0.01;
+    const steps = this.channel.scale || this.isWhole() ? 4 * 10 ** this.channel.scale : Math.abs(high) * 0.01;
     const least = Math.max(steps, Math.abs(high) * 1e-4, 1e-9);
     const room = Math.max((high - low) * 0.1, (least - (high - low)) / 2, 0) || least;
     return [low >= 0 && low - room < 0 ? 0 : low - room, high + room];
@@ -274,7 +274,7 @@ export class Plot {
 
   // As exact as the channel is; one without decimal places may be a float, whose length tells nothing.
   figureOf(value) {
-    return this.channel.scale > 0 ? number(value, this.channel.scale) : number(value);
+    return this.channel.scale < 0 ? number(value, -this.channel.scale) : number(value);
   }
 
   read(u) {

@@ -95,8 +95,7 @@ function remember() {
 function choose() {
   const inputs = [...document.querySelectorAll("[data-plot]")];
   const kept = JSON.parse(sessionStorage.getItem("plots:" + code) ?? "null");
-  const wanted = kept ?? inputs.slice(0, 2).map((input) => input.dataset.plot);
-  for (const input of inputs) input.checked = wanted.includes(input.dataset.plot);
+  for (const input of inputs) input.checked = kept ? kept.includes(input.dataset.plot) : "first" in input.dataset;
 }
 
 async function sparks() {

@@ -13,14 +13,15 @@ export function groupDigits(text) {
 }
 
 // At most five significant figures: more of a measured float are noise.
-export function number(value, scale) {
+export function number(value, places) {
   if (value === null || value === undefined) return NO_VALUE;
-  return groupDigits(scale === undefined ? plain(Number(value.toPrecision(FIGURES))) : value.toFixed(scale));
+  return groupDigits(places === undefined ? plain(Number(value.toPrecision(FIGURES))) : value.toFixed(places));
 }
 
-// A channel's figure: the exact decimal; of a float five figures, always as many, so that a column does not dance.
+// A channel's figure: the exact decimal; `scale` is its decimal exponent, and 0 also for floats. Of a float five figures,
+// always as many, so that a column of them does not dance.
 export function measured(value, exact, scale) {
-  if (scale > 0 || Number.isInteger(value)) return groupDigits(exact);
+  if (scale || Number.isInteger(value)) return groupDigits(exact);
   const places = Math.max(FIGURES - 1 - Math.floor(Math.log10(Math.abs(value))), 0);
   return groupDigits(value.toFixed(Math.min(places, 9)));
 }

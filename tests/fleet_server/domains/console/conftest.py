@@ -58,7 +58,7 @@ class Model:
     channels: tuple[ChannelNow, ...]
 
 
-def channel(name: str, en: str, zh: str, unit: str, value: float | None, scale: int = 1, **more: Any) -> ChannelNow:
+def channel(name: str, en: str, zh: str, unit: str, value: float | None, places: int = 1, **more: Any) -> ChannelNow:
     values: dict[str, Any] = {
         "quantity": "",
         "kind": "gauge",
@@ -69,9 +69,9 @@ def channel(name: str, en: str, zh: str, unit: str, value: float | None, scale: 
         "quality": int(Quality.GOOD),
         "at": NOW,
     }
-    text = "" if value is None else f"{value:.{scale}f}"
+    text = "" if value is None else f"{value:.{places}f}"
     title = {"en": en, "zh": zh}
-    return ChannelNow(name=name, title=title, unit=unit, scale=scale, value=value, text=text, **(values | more))
+    return ChannelNow(name=name, title=title, unit=unit, scale=-places, value=value, text=text, **(values | more))
 
 
 LAMP = Model(
@@ -208,11 +208,11 @@ class FakeCity:
             return None
         seconds = at.timestamp() + crc32(f"{code} {known.name}".encode()) % 997
         if known.kind == "counter":
-            return round(known.value + (at - NOW).total_seconds() / 3600, known.scale)
+            return round(known.value + (at - NOW).total_seconds() / 3600, -known.scale)
         if known.kind == "state":
             return known.value if known.writable else float(int(seconds // 240) % 2)
         swing = math.sin(seconds / 90) + 0.4 * math.sin(seconds / 17)
-        return round(known.value * (1 + 0.03 * swing), known.scale)
+        return round(known.value * (1 + 0.03 * swing), -known.scale)
 
     def _present(self, code: str) -> DeviceNow:
         device = self._one(self.device_list, code)
@@ -220,7 +220,7 @@ class FakeCity:
         channels = []
         for known in self.models[code].channels:
             value = self._wave(code, known, at)
-            text = "" if value is None else f"{value:.{known.scale}f}"
+            text = "" if value is None else f"{value:.{-known.scale}f}"
             quality = int(self.faults.get((code, known.name), self.faults.get((code, "*"), known.quality)))
             channels.append(replace(known, value=value, text=text, at=at, quality=quality))
         return DeviceNow(code, at, tuple(channels))

@@ -160,6 +160,21 @@ def test_values_grey_when_the_stream_falls_silent_and_recover_by_themselves(page
     expect(page.locator(".value.is-good")).not_to_have_count(0)
 
 
+def test_the_gap_of_a_broker_that_was_away_is_shown_and_fills_itself(page: Page, town: Town) -> None:
+    page.goto(f"{town.url}/devices/{GAS}")
+    plot = page.locator(".plot").first
+    expect(page.locator("#plots")).to_have_attribute("aria-busy", "false")
+    before = plot.get_attribute("data-gaps")
+    town.chain.kill("broker")
+    expect(page.locator(".value:not(.is-stale)")).to_have_count(0, timeout=SILENCE_MS)
+    town.chain.restart("broker")
+    expect(page.locator(".value.is-good")).not_to_have_count(0, timeout=30_000)
+    expect(plot).to_have_attribute("data-gaps", before or "", timeout=25_000)
+    page.reload()
+    expect(page.locator("#plots")).to_have_attribute("aria-busy", "false")
+    expect(plot).to_have_attribute("data-gaps", before or "")
+
+
 def test_the_overview_says_so_too_when_the_server_is_gone_and_comes_back(page: Page, town: Town) -> None:
     town.chain.kill("serve")
     expect(page.locator("#silence")).to_be_visible(timeout=SILENCE_MS)

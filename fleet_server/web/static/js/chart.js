@@ -29,6 +29,8 @@ const TIMES = [
   [0.001, "{ss}.{fff}", "\n{HH}:{mm}", null, "\n{HH}:{mm}", null, null, null, 1],
 ];
 
+const GAP_PERIODS = 3; // as the server's history counts it
+
 // Columns for uPlot: [t in s, value, low, high, quality], with a null where a gap lies between two points.
 export function columns(series) {
   const out = [[], [], [], [], []];
@@ -75,6 +77,7 @@ export class Plot {
   set(series, from, to) {
     this.series = series;
     this.range = [from / 1000, to / 1000];
+    this.figure.dataset.gaps = String(series.gaps.length);
     const data = columns(series);
     this.qualities = data.pop();
     if (this.plot) this.plot.setData(data, true);
@@ -82,14 +85,21 @@ export class Plot {
     this.rest();
   }
 
-  // A live point: appended, and the window moves on.
+  // A live point: appended, and the window moves on. True if it left a gap, which history may have filled meanwhile.
   append(at, value, quality, from, to) {
     const { series } = this;
-    if (series.t.length && at <= series.t[series.t.length - 1]) return this.move(from, to);
+    const last = series.t[series.t.length - 1];
+    if (at <= last) {
+      this.move(from, to);
+      return false;
+    }
+    const gap = at - last > GAP_PERIODS * series.channel.period_ms && series.channel.period_ms > 0;
+    if (gap) series.gaps.push([last + 1, at]);
     for (const [list, item] of [[series.t, at], [series.value, value], [series.low, value], [series.high, value], [series.quality, quality]]) list.push(item);
     const first = series.t.findIndex((t) => t >= from - 60_000);
     if (first > 500) for (const list of [series.t, series.value, series.low, series.high, series.quality]) list.splice(0, first);
     this.set(series, from, to);
+    return gap;
   }
 
   move(from, to) {

@@ -6,6 +6,7 @@ import { channelsOf, onLive } from "./live.js";
 
 const MOST_PLOTS = 4;
 const REFRESH_MS = 30_000;
+const REFILL_MS = [2_000, 6_000, 15_000];
 const SPARK_POINTS = 60;
 const LEAST_ZOOM_MS = 2_000;
 
@@ -16,6 +17,7 @@ let range = 900_000;
 let zooms = []; // [from, to] in ms, the innermost last; empty: the window follows the present
 let resolution = "raw";
 let asking = null;
+let refills = [];
 
 const viewed = () => zooms.at(-1) ?? [serverNow() - range, serverNow()];
 const picks = () => [...document.querySelectorAll("[data-plot]:checked")].map((input) => input.dataset.plot);
@@ -61,6 +63,12 @@ async function load() {
   } finally {
     if (!signal.aborted) box.setAttribute("aria-busy", "false");
   }
+}
+
+// A gateway that was cut off sends what it kept within seconds: a gap that a live point left is asked for again.
+function refillSoon() {
+  for (const timer of refills) clearTimeout(timer);
+  refills = REFILL_MS.map((wait) => setTimeout(() => !zooms.length && load(), wait));
 }
 
 function message(text) {
@@ -151,7 +159,7 @@ if (code) {
     const [from, to] = viewed();
     for (const [name, plot] of plots) {
       const channel = channelsOf(code)?.get(name);
-      if (channel?.at && plot.series) plot.append(channel.at, channel.value, channel.quality, from, to);
+      if (channel?.at && plot.series && plot.append(channel.at, channel.value, channel.quality, from, to)) refillSoon();
     }
   });
   setInterval(() => !document.hidden && !zooms.length && load(), REFRESH_MS);

@@ -147,6 +147,9 @@ class Attention:
     what: str = ""
 
 
+MOST_NAMED = 3  # channels of a device that are named; the rest are counted
+
+
 def attention(
     gateways: Sequence[tuple[GatewaySummary, GatewayNow | None]], views: Sequence[DeviceView], most: int = 12
 ) -> tuple[tuple[Attention, ...], int]:
@@ -168,8 +171,10 @@ def attention(
         elif view.look is Look.STALE:
             items.append(Attention(Look.STALE, "device_stale", url, view.device.name, view.at))
         else:
-            names = ", ".join(reading.channel.name for reading in view.readings if reading.look is Look.BAD)
-            items.append(Attention(Look.UNCERTAIN, "channels_bad", url, view.device.name, view.at, names))
+            bad = [reading.channel.name for reading in view.readings if reading.look is Look.BAD]
+            more = f" +{len(bad) - MOST_NAMED}" if len(bad) > MOST_NAMED else ""
+            what = ", ".join(bad[:MOST_NAMED]) + more
+            items.append(Attention(Look.UNCERTAIN, "channels_bad", url, view.device.name, view.at, what))
     items.sort(key=lambda item: CONCERN[item.look])
     return tuple(items[:most]), len(items)
 

@@ -129,6 +129,12 @@ def test_the_worst_comes_first() -> None:
     assert items[1].what == "lamp_power"
 
 
+def test_a_device_with_many_bad_channels_names_three_and_counts_the_rest() -> None:
+    bad = [replace(CHANNEL, name=f"c{n}", quality=int(Quality.BAD_TIMEOUT)) for n in range(10)]
+    items, _ = attention([(GATEWAY, PRESENT)], [view(*bad, CHANNEL)])
+    assert items[0].what == "c0, c1, c2 +7"
+
+
 def test_one_lost_batch_among_a_million_is_still_drawn_and_drawn_last() -> None:
     proof = replace(
         PROOF, received=[(0, 499_999), (500_001, 999_999)], missing=[(500_000, 500_000)], next_seq=1_000_000

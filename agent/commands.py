@@ -1,8 +1,9 @@
 """Commands from the server: what may be executed, and that it is executed at most once ever.
 
-The order is fixed: the seal and the addressee (agent.uplink), expiry, an id never seen, then, with the intent on disk,
+The order is fixed: the seal and the addressee (agent.uplink), an id never seen, then, with the intent on disk, expiry,
 device, channel and value; then the write, the read-back and the result, which is a spooled event. A command that a
-crash interrupted is read back and reported; it is never executed again (contracts.md, Rules and safety).
+crash interrupted is read back and reported; it is never executed again (contracts.md, Rules and safety). Expiry comes
+behind the id, so that a command that is sent again, late, gets no second result; and close before the write.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ MAX_VALUE = 2**64  # beyond every register; keeps 1E+999999 from becoming a mill
 MAX_WAITING = 256
 RECOVERY_ATTEMPTS, RECOVERY_PAUSE_S = 15, 1.0  # a line may open later than the program
 SEVERITY_DONE, SEVERITY_NOT_DONE = 0, 2
+INTERRUPTED = "the gateway was interrupted; "
 
 
 class Status(StrEnum):
@@ -194,14 +196,12 @@ class Executor:
             log.error("command %s: not on disk, so not executed or not reported: %s", command.id.hex(), error)
 
     async def _handle(self, command: Command) -> None:
-        now = self._now()
-        if (late := expired(command, now)) is not None:
-            await self._finish(command, late)
-        elif await self._store.begin_command(command.id, encode(command), now.utc_ms):
-            await self._finish(command, await self._execute(command))
-        else:
+        if not await self._store.begin_command(command.id, encode(command), self._now().utc_ms):
             self.counters.repeated += 1
             log.warning("command %s: seen before, not executed again", command.id.hex())
+            return
+        late = expired(command, self._now())
+        await self._finish(command, late or await self._execute(command))
 
     async def _settle_and_report(self, command: Command) -> None:
         await self._finish(command, await self._settle(command))
@@ -223,9 +223,11 @@ class Executor:
     async def _settle(self, command: Command) -> Result:
         """What became of a command whose result a crash swallowed. Its line may take a while to open."""
         target = gate(command, self._targets)
-        if isinstance(target, Result):
-            return target
-        return await self._look(command, target, "the gateway was interrupted; ", attempts=RECOVERY_ATTEMPTS)
+        if isinstance(
+            target, Result
+        ):  # by the present configuration: under the one before the crash it may have gone out
+            return Result(Status.UNKNOWN, f"{INTERRUPTED}it cannot look now: {target.detail}")
+        return await self._look(command, target, INTERRUPTED, attempts=RECOVERY_ATTEMPTS)
 
     async def _look(self, command: Command, target: Target, before: str, attempts: int) -> Result:
         """The result by what the device shows now; `before` is what led to looking."""

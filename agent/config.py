@@ -51,7 +51,14 @@ def load(path: Path, environ: Mapping[str, str], catalog: "Mapping[str, Family] 
 
 
 def read_password(config: UplinkConfig) -> str:
-    return config.password_file.read_text("utf-8").strip()
+    """Raises ConfigError if the file holds no text, or none at all."""
+    try:
+        password = config.password_file.read_text("utf-8").strip()
+    except ValueError:
+        password = ""
+    if not password:
+        raise ConfigError([f"{config.password_file}: a password is a line of UTF-8 text"])
+    return password
 
 
 def read_key(config: UplinkConfig) -> bytes:
@@ -103,11 +110,17 @@ class _Reader:
             key_file=self._secret(table, "key_file"),
             ca_file=self._base / ca_file if ca_file else None,
         )
-        if self._catalog is not None and config.key_file.is_file():
+        for key, file, read in (
+            ("password_file", config.password_file, read_password),
+            ("key_file", config.key_file, read_key),
+        ):
             try:
-                read_key(config)
-            except (ConfigError, OSError) as error:
-                table.complain("key_file", str(error))
+                if self._catalog is not None and file.is_file():
+                    read(config)
+            except ConfigError as error:
+                table.complain(key, str(error))
+            except OSError:
+                pass  # _secret() has said so
         if self._catalog is not None and config.ca_file and not config.ca_file.is_file():
             table.complain("ca_file", f"there is no file {config.ca_file}")
         table.done()
@@ -123,7 +136,7 @@ class _Reader:
             return "", 0, False
         if url.username or url.password:
             table.complain("broker", "no user or password in the URL: the user is the gateway's code")
-        elif address and (url.scheme not in PORTS or not host or url.path.strip("/") or url.query):
+        elif address and (url.scheme not in PORTS or not _is_host(host) or url.path.strip("/") or url.query):
             table.complain("broker", f"expected mqtt://host:port or mqtts://host:port, not {address!r}")
         return host, port or PORTS.get(url.scheme, 0), url.scheme == "mqtts"
 
@@ -203,7 +216,8 @@ class _Reader:
             code=self._own_code(table),
             name=table.text("name"),
             model=source,
-            unit=table.integer("unit", 1, low=0, high=255),
+            # Unit 0 of a serial line is everybody: nobody answers it, and a command to it would move them all.
+            unit=table.integer("unit", 1, low=0 if driver == "modbus-tcp" else 1, high=255),
             period_ms=period_ms,
             position=self._position(table),
             mount=self._code(table, "mount", MOUNTS) if table.has("mount") else None,
@@ -231,7 +245,7 @@ class _Reader:
             despike=table.boolean("despike", False),
             lowpass_hz=_optional(table, "lowpass_hz"),
             decimate=table.integer("decimate", 1, low=1, high=100_000),
-            window_s=_optional(table, "window_s"),
+            window_s=table.number("window_s", low=0, high=86_400) if table.has("window_s") else None,
             deadband=_optional(table, "deadband"),
             heartbeat_s=table.number("heartbeat_s", 60.0, low=1, high=86_400),
         )
@@ -291,4 +305,12 @@ def _optional(table: Table, key: str) -> float | None:
 
 def _is_host_port(address: str) -> bool:
     host, colon, port = address.rpartition(":")
-    return bool(host and colon and port.isdecimal() and 0 < int(port) < 65536)
+    return bool(_is_host(host) and colon and port.isdecimal() and 0 < int(port) < 65536)
+
+
+def _is_host(host: str) -> bool:
+    """Whether it could be looked up at all: no empty part, none of over 63 characters."""
+    try:
+        return bool(host.encode("idna"))
+    except UnicodeError:
+        return False

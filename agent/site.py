@@ -7,9 +7,18 @@ from agent.bus.device import Device
 from agent.commands import Target, Targets
 from agent.pipeline import ChannelPlan, DevicePlan, FilterConfig, describe_channels
 from agent.settings import BusConfig, Config, DeviceConfig
+from agent.toml import ConfigError
 from drivers.base import Channel, LineConfig, Model
 from protocols.citycode import geosot
-from protocols.edge.birth import Description, DeviceDescription, description_hash, encode_description
+from protocols.edge.birth import (
+    Description,
+    DeviceDescription,
+    decode_description,
+    description_hash,
+    encode_description,
+)
+from protocols.edge.messages import Birth, Clock, ClockState, Origin, encode
+from protocols.errors import ProtocolError
 
 CELL_LEVEL = 23  # GeoSOT: about 8 m on a side, a pole with its neighbours' width around it
 
@@ -31,7 +40,7 @@ class Site:
 
 def build(config: Config) -> Site:
     """`config` has been loaded with a catalog. Aliases are numbered in the file's order, so equal files give equal
-    births; ValueError if there are more channels than one birth can describe."""
+    births. Raises ConfigError for what no birth can describe: the fleet would refuse it, and every reading under it."""
     devices: list[tuple[Device, ...]] = []
     plans: list[DevicePlan] = []
     described: list[DeviceDescription] = []
@@ -47,7 +56,12 @@ def build(config: Config) -> Site:
                 channel.name: Target(number, place, index, channel) for index, channel in enumerate(model.channels)
             }
         devices.append(tuple(on_bus))
-    description = encode_description(Description(tuple(described), describe_channels(plans)))
+    try:
+        description = encode_description(Description(tuple(described), describe_channels(plans)))
+        decode_description(description)
+        encode(Birth(Origin(config.gateway.code, 1, 1, bytes(16), 0, Clock(ClockState.UNSET)), description))
+    except (ProtocolError, ValueError) as error:
+        raise ConfigError([f"{config.path}: no birth can describe these devices: {error}"]) from None
     return Site(config, tuple(devices), tuple(plans), targets, description)
 
 

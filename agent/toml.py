@@ -5,12 +5,17 @@ What stands inside an inline table or an array has the line of the key it belong
 
 import difflib
 import math
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from agent.toml_lines import Where, scan_lines
+
+# Line breaks and other controls, and those that turn the direction of writing: a name with one of them would forge
+# lines of a log and columns of a table; PostgreSQL cannot hold NUL at all.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 class ConfigError(Exception):
@@ -104,6 +109,8 @@ class Table:
             return default or ""
         if len(value) > longest:
             self.complain(key, f"at most {longest} characters, not {len(value)}")
+        if control := _CONTROL.search(value):
+            self.complain(key, f"holds the control character U+{ord(control.group()):04X}")
         return value
 
     def choice(self, key: str, choices: Iterable[str], default: str | None = None) -> str:

@@ -138,7 +138,7 @@ def _answer_errors(app: FastAPI) -> None:
 
     async def data_error(request: Request, error: Exception) -> Response:
         """A value that PostgreSQL cannot hold: a NUL in a text, an integer beyond 64 bits, half a surrogate pair."""
-        log.warning("a value of %s %s cannot be stored", request.method, request.url.path, exc_info=error)
+        log.info("%s %r: %s", request.method, request.url.path, error)
         return await problems.respond(
             request, problems.of_platform_error(Invalid("A value in the request is not valid."))
         )

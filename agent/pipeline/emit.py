@@ -11,8 +11,9 @@ from agent.pipeline.smooth import Qualities
 from protocols.edge.columns import DTYPES, Column
 
 Numbers: TypeAlias = npt.NDArray[Any]
-COLUMN_BYTES = 24  # alias, scale, tags and lengths, and a presence bitmap of a hundred ticks
+COLUMN_BYTES = 24  # alias, scale, tags and lengths
 QUALITY_BYTES = 4  # an index and a code
+TIME_BYTES = 4  # on an uneven axis
 
 
 class Cell(NamedTuple):
@@ -62,7 +63,7 @@ class Lanes(NamedTuple):
 
 def whole(times: Times, columns: list[Column]) -> Ready:
     size = sum(column.values.nbytes for column in columns) + COLUMN_BYTES * len(columns)
-    return Ready(times, columns, size)
+    return Ready(times, columns, size + TIME_BYTES * len(times))
 
 
 def shared(times: Times, cells: list[Cell], clean: bool, most_bytes: int) -> Iterable[Ready]:
@@ -71,15 +72,15 @@ def shared(times: Times, cells: list[Cell], clean: bool, most_bytes: int) -> Ite
         return
     everywhere = np.ones(len(times), bool)
     columns: list[Column] = []
-    size = 0
+    axis = size = TIME_BYTES * len(times)
     for cell in cells:
         if not clean and not cell.told.any():
             continue
         column = _column(cell, everywhere, clean)
-        weight = column.values.nbytes + QUALITY_BYTES * len(column.quality) + COLUMN_BYTES
+        weight = column.values.nbytes + QUALITY_BYTES * len(column.quality) + COLUMN_BYTES + len(times) // 8
         if columns and size + weight > most_bytes:
             yield Ready(times, columns, size)
-            columns, size = [], 0
+            columns, size = [], axis
         columns.append(column)
         size += weight
     if columns:

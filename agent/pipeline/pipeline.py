@@ -11,6 +11,7 @@ from agent.pipeline.plan import DevicePlan, outputs
 from agent.pipeline.readings import MAX_TICKS
 from drivers.base import Reading
 from protocols.edge.columns import Group
+from protocols.edge.messages import MAX_GROUPS
 
 
 class Part(NamedTuple):
@@ -81,7 +82,7 @@ class Pipeline:
                 self._ready.extend(lane.take())
         taken: list[Ready] = []
         size = 0
-        while self._ready and (not taken or size + self._ready[0].size <= PART_BYTES):
+        while self._ready and (not taken or size + self._ready[0].size <= PART_BYTES) and len(taken) < MAX_GROUPS:
             taken.append(self._ready.popleft())
             size += taken[-1].size
         if not taken:

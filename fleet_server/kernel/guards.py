@@ -48,7 +48,8 @@ class LastAnswer:
                 problem = error
             else:
                 problem = secrets.token_hex(6)
-                log.exception("error %s in %s %s", problem, scope["method"], scope["path"])
+                # %r: a path has whatever characters its sender likes, and must not write lines of its own here.
+                log.exception("error %s in %s %r", problem, scope["method"], scope["path"])
             if started:
                 raise  # the answer is half sent: the connection must break, or it would look whole
             response = await self._render(Request(scope, receive), problem)

@@ -4,7 +4,7 @@ A domain opens doors by its `Domain.ports`; others reach them as `context.ports.
 behind the ledger's door: telemetry and commands are asked only about codes that were read through the ledger.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -61,6 +61,10 @@ class Ledger(Protocol):
         self, principal: Principal, *, gateway: str | None = None, query: str = "", limit: int = 500, after: str = ""
     ) -> list[DeviceSummary]:
         """In order of code, those behind `after`; `query` is a part of code, name, model or mount."""
+        ...
+
+    async def unseen(self, principal: Principal, devices: Collection[str]) -> list[str]:
+        """Those of `devices` that are not there for the principal, in one question."""
         ...
 
     async def device(self, principal: Principal, code: str) -> DeviceSummary: ...
@@ -219,7 +223,11 @@ class Telemetry(Protocol):
 
     async def rates(self) -> Rates: ...
 
-    async def quarantine(self, *, limit: int, before: int | None = None) -> list[QuarantineItem]: ...
+    async def quarantine(
+        self, *, limit: int, before: int | None = None, gateways: Collection[str] | None = None
+    ) -> list[QuarantineItem]:
+        """Of these gateways; None: of all, and what names no gateway of ours."""
+        ...
 
     async def description(self, digest: bytes) -> bytes:
         """The birth description of that SHA-256 (`protocols.edge.birth`); NotFound. For subscribers of birth.stored."""

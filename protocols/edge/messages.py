@@ -7,6 +7,7 @@ SHA-256, and the bytes under one (gateway, incarnation, seq) never change.
 
 import hashlib
 import math
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -20,6 +21,8 @@ from protocols.edge.columns import Group, decode_group, encode_group
 from protocols.errors import LocalProtocolError, RemoteProtocolError
 
 MAX_PAYLOAD = 256 * 1024  # bytes; a batch of 30 channels and 32 samples has about 4,000
+MAX_DESCRIPTION = 4 << 20  # bytes; 1000 devices of 10 channels have 1.1 MB, which deflate to 66 KB
+MAX_PLAIN = 64 << 10  # a description beyond it travels deflated
 MAX_U64 = 2**64 - 1
 MAX_SEQ = 2**63 - 1  # PostgreSQL's int8 holds it
 MAX_TIME_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
@@ -196,11 +199,11 @@ def acknowledgement_digest(digests: Sequence[bytes]) -> bytes:
 def encode(message: Message) -> bytes:
     """The payload bytes. Keys rise within each map, so equal messages have equal bytes.
 
-    LocalProtocolError for groups and numbers that the contract does not allow.
+    LocalProtocolError for groups, numbers and sizes that the contract does not allow.
     """
     match message:
         case Birth():
-            fields = _origin(MessageKind.BIRTH, message.origin) | {10: message.description}
+            fields = _origin(MessageKind.BIRTH, message.origin) | _encode_description(message.description)
         case Batch():
             fields = _origin(MessageKind.BATCH, message.origin) | {
                 7: message.birth,
@@ -239,7 +242,10 @@ def encode(message: Message) -> bytes:
                 9: _sendable(message.value),
                 10: message.principal,
             }
-    return cbor2.dumps(fields)
+    payload = cbor2.dumps(fields)
+    if len(payload) > MAX_PAYLOAD:
+        raise LocalProtocolError(f"a payload of {len(payload)} bytes; the longest allowed is {MAX_PAYLOAD}")
+    return payload
 
 
 def decode(payload: bytes) -> Message:
@@ -264,6 +270,12 @@ def _origin(kind: MessageKind, origin: Origin) -> dict[int, object]:
         5: origin.boottime_ms,
         6: _encode_clock(origin.clock),
     }
+
+
+def _encode_description(description: bytes) -> dict[int, object]:
+    if len(description) > MAX_DESCRIPTION:
+        raise LocalProtocolError(f"a description of {len(description)} bytes; the longest allowed is {MAX_DESCRIPTION}")
+    return {10: description} if len(description) <= MAX_PLAIN else {15: zlib.compress(description)}
 
 
 def _sendable(value: Scalar) -> Scalar:
@@ -320,7 +332,22 @@ def _decode_clock(item: object) -> Clock:
 
 
 def _decode_birth(fields: Fields) -> Birth:
-    return Birth(_decode_origin(fields), fields.octets(10))
+    description = _inflated(fields.octets(15)) if fields.has(15) else fields.octets(10)
+    return Birth(_decode_origin(fields), description)
+
+
+def _inflated(data: bytes) -> bytes:
+    """The whole of a zlib stream; no more of it is ever unpacked than a description may hold."""
+    inflater = zlib.decompressobj()
+    try:
+        whole = inflater.decompress(data, MAX_DESCRIPTION)
+    except zlib.error as error:
+        raise RemoteProtocolError(f"a birth's field 15 is no zlib stream: {error}") from None
+    if not inflater.eof or inflater.unused_data:
+        raise RemoteProtocolError(
+            f"a birth's field 15 is cut off, has a tail, or unpacks to over {MAX_DESCRIPTION} bytes"
+        )
+    return whole
 
 
 def _decode_batch(fields: Fields) -> Batch:

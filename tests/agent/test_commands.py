@@ -212,6 +212,35 @@ async def test_a_command_that_comes_again_is_not_executed_again(peer: Any, tmp_p
     assert [request[3] for request in peer.requests if request[1] == 6] == [55, 22, 33]
 
 
+async def test_a_command_that_comes_again_when_it_has_expired_keeps_its_first_result(
+    peer: Any, tmp_path: Path, until: Any
+) -> None:
+    async with rig(peer, tmp_path) as made:
+        made.executor.submit(dim(55))
+        await told(made, until)
+        made.utc = UTC + 10**6
+        made.executor.submit(dim(55))
+        await until(lambda: made.executor.counters.repeated)
+        assert [event.data["status"] for event in await made.results()] == ["done"]
+
+
+async def test_a_command_that_expires_while_the_disk_takes_its_intent_is_not_executed(
+    peer: Any, tmp_path: Path, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rig(peer, tmp_path) as made:
+        begin = made.spool.begin_command
+
+        async def slowly(*arguments: Any) -> bool:
+            made.utc = UTC + 60_000
+            return await begin(*arguments)
+
+        monkeypatch.setattr(made.spool, "begin_command", slowly)
+        made.executor.submit(dim(55))
+        (event,) = await told(made, until)
+    assert event["status"] == "expired"
+    assert peer.holding == {}
+
+
 async def test_an_expired_command_is_reported_and_not_executed(peer: Any, tmp_path: Path, until: Any) -> None:
     async with rig(peer, tmp_path) as made:
         made.utc = UTC + 10**6
@@ -264,6 +293,18 @@ async def test_after_a_crash_a_command_whose_effect_does_not_show_is_unknown_and
 ) -> None:
     event = await interrupted(peer, tmp_path, until, shown=10)
     assert (event["status"], event["readback"]) == ("unknown", 10)
+
+
+async def test_after_a_crash_a_command_to_what_is_no_more_configured_is_unknown_not_refused(
+    peer: Any, tmp_path: Path, until: Any
+) -> None:
+    gone = dim(55, device="D5")
+    async with Spool(tmp_path / "spool.db", 10**7) as spool:
+        assert await spool.begin_command(gone.id, encode(gone), UTC)
+    async with rig(peer, tmp_path) as made:
+        (event,) = await told(made, until)
+    assert event["status"] == "unknown"
+    assert "no device D5" in event["detail"]
 
 
 async def test_after_a_crash_a_device_that_stays_silent_leaves_the_command_unknown(

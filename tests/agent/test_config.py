@@ -76,7 +76,7 @@ def test_several_mistakes_are_told_together(write_config: Write) -> None:
     change(path, "mqtt://", "http://")
     told = refused(path)
     assert "bus[0].driver: 'modbus-tpc' is not known; did you mean 'modbus-tcp'?" in told
-    assert "bus[0].device[0].unit: 300 is not between 0 and 255" in told
+    assert "bus[0].device[0].unit: 300 is not between 1 and 255" in told
     assert "uplink.broker: expected mqtt://host:port" in told
     assert len(told.splitlines()) == 3
 
@@ -159,9 +159,45 @@ def test_serial_settings_on_a_network_bus_are_refused(write_config: Write) -> No
     assert "bus[0].baud: modbus-tcp has no serial port to set this on" in told
 
 
-@pytest.mark.parametrize("address", ["/dev/ttyUSB0", "127.0.0.1", "127.0.0.1:0", ":502", "host:x"])
+LONG = "x" * 64
+
+
+@pytest.mark.parametrize(
+    "address", ["/dev/ttyUSB0", "127.0.0.1", "127.0.0.1:0", ":502", "host:x", "a..b:502", f"{LONG}:502", ".:502"]
+)
 def test_a_network_bus_wants_host_and_port(write_config: Write, address: str) -> None:
     assert "bus[0].address: modbus-tcp expects host:port" in refused(write_config(address=address))
+
+
+@pytest.mark.parametrize("driver", ["modbus-rtu", "modbus-rtu-over-tcp"])
+def test_no_device_on_a_serial_line_is_everybody(write_config: Write, driver: str) -> None:
+    path = change(write_config(), "unit = 1", "unit = 0")
+    assert load(path).buses[0].devices[0].unit == 0
+    told = refused(change(path, "modbus-tcp", driver))
+    assert "bus[0].device[0].unit: 0 is not between 1 and 255" in told
+
+
+@pytest.mark.parametrize("control", ["\\u0000", "\\n", "\\u001b[2J", "\\u202e"])
+def test_a_name_that_would_forge_a_log_line_or_break_the_birth_is_refused(write_config: Write, control: str) -> None:
+    told = refused(change(write_config(), "Meter 1", f"Meter{control} 1"))
+    assert "bus[0].device[0].name: holds the control character U+" in told
+    assert told.isprintable()
+
+
+def test_names_in_any_script_with_quotes_are_taken(write_config: Write) -> None:
+    name = "3号灯\u3000'κ' \u05d0 👁"
+    assert load(change(write_config(), "Meter 1", name)).buses[0].devices[0].name == name
+
+
+def test_a_broker_that_could_never_be_looked_up_is_refused(write_config: Write) -> None:
+    assert "expected mqtt://host" in refused(write_config(), HUTONG_UPLINK_BROKER="mqtt://a..b")
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe"])
+def test_a_password_that_is_none_is_refused(write_config: Write, tmp_path: Path, content: bytes) -> None:
+    path = write_config()
+    (tmp_path / "password").write_bytes(content)
+    assert "uplink.password_file: password: a password is a line of UTF-8 text" in refused(path)
 
 
 @pytest.mark.parametrize("position", ["[91, 0]", "[0, 181]", "[1]", '["a", 1]', "5", "[inf, 0]"])

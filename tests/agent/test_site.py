@@ -1,14 +1,18 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agent import config, site
+from agent.settings import Config
+from agent.toml import ConfigError
 from drivers import catalog
 from protocols import citycode
 from protocols.citycode import geosot
 from protocols.edge.birth import decode_description
 from protocols.edge.columns import F32LE
+from protocols.edge.messages import MAX_PAYLOAD, Birth, Clock, ClockState, Origin, decode, encode
 
 Write = Callable[..., Path]
 MORE = """position = [40.0707, 116.3364]
@@ -67,3 +71,28 @@ def test_every_template_makes_a_birth(write_config: Write, name: str) -> None:
     path = write_config(devices=1)
     path.write_text(path.read_text().replace("meter_1p", name))
     assert decode_description(build(path).description).devices[0].model == name
+
+
+def many(path: Path, count: int, name: str) -> Config:
+    """The configuration at `path`, with its one device `count` times over."""
+    path.write_text(path.read_text().replace("meter_1p", "lamp_controller"))
+    loaded = config.load(path, {}, catalog.BUILTIN)
+    (bus,), (device,) = loaded.buses, loaded.buses[0].devices
+    codes = [citycode.mint("D", f"1101149001{serial:06d}").text for serial in range(count)]
+    devices = tuple(replace(device, code=code, name=f"{name} {serial}") for serial, code in enumerate(codes))
+    return replace(loaded, buses=(replace(bus, devices=devices),))
+
+
+def test_the_largest_gateway_fits_one_birth(write_config: Write) -> None:
+    built = site.build(many(write_config(devices=1), config.MAX_DEVICES, "长安街灯杆"))
+    birth = Birth(Origin("D1101149001000077A", 1, 1, bytes(16), 0, Clock(ClockState.UNSET)), built.description)
+    payload = encode(birth)
+    assert len(built.description) > MAX_PAYLOAD > len(payload)
+    assert decode(payload) == birth
+
+
+@pytest.mark.parametrize(("count", "name"), [(config.MAX_DEVICES + 1, "lamp"), (1, "NUL\0"), (1, "long" * 60)])
+def test_what_the_fleet_would_refuse_is_refused_before_it_is_sent(write_config: Write, count: int, name: str) -> None:
+    path = write_config(devices=1)
+    with pytest.raises(ConfigError, match="no birth can describe"):
+        site.build(many(path, count, name))

@@ -65,12 +65,17 @@ def check_minting(principal: Principal, kind: str, division: str, class_: str) -
         raise Invalid(f"Beijing has no district {division}.", fields={"division": "a district's 6 digits, not retired"})
     if not (len(class_) == 4 and class_.isascii() and class_.isdigit()):
         raise Invalid("A class has 4 digits.", fields={"class": "4 digits"})
-    path = division_path(division)
-    if not principal.covers(path) and not any(scope.startswith(path + ".") for scope in principal.scope):
+    if not touches(principal, division):
         raise Forbidden(f"District {division} is outside your scope.")
     if wanted is Kind.DEVICE and not class_.startswith("90"):
         raise Invalid("A device has a class of the local major class 90.", fields={"class": "90 and 2 digits"})
     return wanted
+
+
+def touches(principal: Principal, district: str) -> bool:
+    """Whether the principal's part of the city and the district have something in common."""
+    path = division_path(district)
+    return principal.covers(path) or any(scope.startswith(path + ".") for scope in principal.scope)
 
 
 def compose(kind: Kind, division: str, class_: str, serial: int) -> CityCode:

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
+from fleet_server.domains.codes.divisions import is_district
 from fleet_server.domains.codes.models import (
+    MINTABLE,
     Known,
     Minted,
     Resolved,
@@ -13,6 +15,7 @@ from fleet_server.domains.codes.models import (
     compose,
     division_of,
     read,
+    touches,
 )
 from fleet_server.kernel.clock import Clock
 from fleet_server.kernel.errors import NotFound
@@ -69,10 +72,13 @@ class CodeService:
             return Resolved(code, division_of(code), None, minted)
 
     async def resolve(self, principal: Principal, text: str) -> Resolved:
-        """Whatever the spelling. What the principal may not see of the ledger stays unsaid."""
+        """Whatever the spelling. What the principal may not see of the ledger, and what another district minted a code
+        for, stays unsaid."""
         code = read(text)
-        async with self._begin(principal) as store:
-            minted = await store.minted(code.text)
+        minted = None
+        if code.kind in MINTABLE and is_district(code.division) and touches(principal, code.division):
+            async with self._begin(principal) as store:
+                minted = await store.minted(code.text)
         known = await self._in_ledger(principal, code) if principal.may("ledger:read") else None
         return Resolved(code, division_of(code), known, minted)
 

@@ -86,6 +86,10 @@ class DeviceView:
     detail: str = ""
 
     @property
+    def is_reachable(self) -> bool:
+        return self.look in (Look.GOOD, Look.UNCERTAIN)
+
+    @property
     def bad(self) -> int:
         return sum(reading.look is Look.BAD for reading in self.readings)
 

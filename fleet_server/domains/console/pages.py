@@ -18,8 +18,9 @@ from fleet_server.domains.console.models import (
     proof_spans,
     proof_totals,
 )
-from fleet_server.kernel.context import InContext, require
+from fleet_server.kernel.context import Context, InContext, require
 from fleet_server.kernel.errors import NotFound
+from fleet_server.kernel.ports import GatewaySummary
 from fleet_server.kernel.principal import Principal
 from fleet_server.web.render import language_of
 
@@ -51,7 +52,9 @@ async def overview(request: Request, context: InContext, principal: Viewer) -> R
 async def gateways(request: Request, context: InContext, principal: Viewer) -> Response:
     now = context.clock.now()
     ports = context.ports
-    views = await service.gateway_views(ports.ledger, ports.telemetry, principal, now, language_of(request))
+    summaries = await service.all_devices(ports.ledger, principal)
+    devices = await service.device_views(ports.telemetry, summaries, now, language_of(request))
+    views = await service.gateway_views(ports.ledger, ports.telemetry, principal, devices)
     template = "console/gateways_live.html" if "hx-request" in request.headers else "console/gateways.html"
     return context.templates.page(request, principal, template, now=now, gateways=views)
 
@@ -111,7 +114,7 @@ async def device(request: Request, context: InContext, principal: Viewer, code: 
     summary = await ports.ledger.device(principal, code)
     present = await ports.telemetry.now([code])
     view = device_view(summary, present.get(code), now, language_of(request))
-    gateway = await ports.ledger.gateway(principal, summary.gateway)
+    gateway = await _gateway(context, principal, summary.gateway)
     gateway_now = (await ports.telemetry.gateways_now([summary.gateway])).get(summary.gateway)
     health = next((item for item in gateway_now.devices if item.code == code), None) if gateway_now else None
     can_write = principal.may("commands:send") and any(reading.channel.writable for reading in view.readings)
@@ -132,6 +135,14 @@ async def search(context: InContext, principal: Viewer, q: Text = "") -> Respons
             continue
         return RedirectResponse(f"/{kind}/{found.code}", 303)
     return RedirectResponse(f"/devices?{urlencode({'q': q.strip()})}", 303)
+
+
+async def _gateway(context: Context, principal: Principal, code: str) -> GatewaySummary | None:
+    """None when the reader may see a device and not the gateway it is behind, which stands in another division."""
+    try:
+        return await context.ports.ledger.gateway(principal, code)
+    except NotFound:
+        return None
 
 
 def _live(views: list[DeviceView]) -> dict[str, object]:

@@ -7,7 +7,6 @@ from datetime import datetime
 from fleet_server.domains.console.models import (
     Attention,
     DeviceView,
-    Look,
     attention,
     device_view,
 )
@@ -19,7 +18,7 @@ _PAGE = 500
 
 @dataclass(frozen=True)
 class GatewayView:
-    """`reachable` counts the devices whose values are recent, of those the ledger knows behind this gateway."""
+    """`devices` are those behind it that the ledger knows and the reader may see."""
 
     summary: GatewaySummary
     present: GatewayNow | None
@@ -31,7 +30,7 @@ class GatewayView:
 
     @property
     def reachable(self) -> int:
-        return sum(view.look in (Look.GOOD, Look.UNCERTAIN) for view in self.devices)
+        return sum(view.is_reachable for view in self.devices)
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Overview:
 
     @property
     def reachable(self) -> int:
-        return sum(gateway.reachable for gateway in self.gateways)
+        return sum(view.is_reachable for view in self.devices)
 
     @property
     def channels(self) -> int:
@@ -79,26 +78,23 @@ async def device_views(
 
 
 async def gateway_views(
-    ledger: Ledger, telemetry: Telemetry, principal: Principal, now: datetime, language: str
+    ledger: Ledger, telemetry: Telemetry, principal: Principal, devices: Sequence[DeviceView]
 ) -> tuple[GatewayView, ...]:
     summaries = await ledger.gateways(principal)
-    views = await device_views(telemetry, await all_devices(ledger, principal), now, language)
     present = await telemetry.gateways_now([summary.code for summary in summaries])
+    behind: dict[str, list[DeviceView]] = {}
+    for view in devices:
+        behind.setdefault(view.device.gateway, []).append(view)
     return tuple(
-        GatewayView(
-            summary,
-            present.get(summary.code),
-            tuple(view for view in views if view.device.gateway == summary.code),
-        )
-        for summary in summaries
+        GatewayView(summary, present.get(summary.code), tuple(behind.get(summary.code, ()))) for summary in summaries
     )
 
 
 async def overview(
     ledger: Ledger, telemetry: Telemetry, principal: Principal, now: datetime, language: str
 ) -> Overview:
-    gateways = await gateway_views(ledger, telemetry, principal, now, language)
-    devices = tuple(view for gateway in gateways for view in gateway.devices)
+    devices = await device_views(telemetry, await all_devices(ledger, principal), now, language)
+    gateways = await gateway_views(ledger, telemetry, principal, devices)
     items, total = attention([(gateway.summary, gateway.present) for gateway in gateways], devices)
     return Overview(gateways, devices, await telemetry.rates(), items, total)
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from fleet_server.domains.identity.access import auditor
 from fleet_server.domains.identity.cookies import address_of, agent_of, clear_session, session_secret, set_session
 from fleet_server.domains.identity.models import PASSWORD_LONGEST, ROLES, TOKEN_LONGEST_DAYS, Role, UserStatus
 from fleet_server.domains.identity.wiring import InIdentity
@@ -17,7 +18,7 @@ from fleet_server.kernel.principal import Kind, Principal
 
 router = APIRouter(tags=["identity"])
 Manager = Annotated[Principal, Depends(require("identity:manage"))]
-Auditor = Annotated[Principal, Depends(require("audit:read"))]
+Auditor = Annotated[Principal, Depends(auditor)]
 Name = Annotated[str, Field(max_length=64, pattern=r"^[^\x00]*$")]
 Password = Annotated[str, Field(max_length=PASSWORD_LONGEST)]
 Scope = Annotated[
@@ -89,7 +90,7 @@ class TokenView(_View):
 
 class TokenWish(_Body):
     name: Annotated[str, Field(max_length=100, pattern=r"^[^\x00]*$")]
-    permissions: list[str] = Field(max_length=100)
+    permissions: list[Annotated[str, Field(max_length=100)]] = Field(max_length=100)
     expires_in_days: int = Field(default=90, ge=1, le=TOKEN_LONGEST_DAYS)
 
 

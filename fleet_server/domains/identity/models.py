@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Literal, TypeAlias
 from uuid import UUID
 
+from fleet_server.kernel.divisions import known_path
 from fleet_server.kernel.errors import Invalid
 from fleet_server.kernel.principal import PERMISSIONS, Principal
 
@@ -166,6 +167,14 @@ def check_password(password: str, name: str) -> None:
         raise Invalid(f"A password has {rule}.", fields={"password": rule})
     if len(set(password)) < 4 or (name and not password.lower().replace(name, "")):
         raise Invalid("This password would be guessed first.", fields={"password": "too easy to guess"})
+
+
+def check_scope(scope: Collection[str]) -> tuple[str, ...]:
+    """The paths of divisions that exist, given by path or code, each once; Invalid."""
+    try:
+        return tuple(dict.fromkeys(map(known_path, scope)))
+    except Invalid as error:
+        raise Invalid(error.detail, fields={"scope": "divisions of Beijing, e.g. bj.110114"}) from None
 
 
 def check_grant(principal: Principal, permissions: Collection[str], scope: Collection[str]) -> None:

@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from starlette.responses import RedirectResponse
 
+from fleet_server.domains.identity.access import auditor
 from fleet_server.domains.identity.cookies import address_of, agent_of, clear_session, session_secret, set_session
 from fleet_server.domains.identity.models import (
     PASSWORD_SHORTEST,
@@ -31,7 +32,7 @@ from fleet_server.web.preferences import local_path
 
 pages = APIRouter(include_in_schema=False)
 Manager = Annotated[Principal, Depends(require("identity:manage"))]
-Auditor = Annotated[Principal, Depends(require("audit:read"))]
+Auditor = Annotated[Principal, Depends(auditor)]
 Visitor = Annotated[Principal | None, Depends(optional_principal)]
 Text = Annotated[str, Form(max_length=300)]
 Secret = Annotated[str, Form(max_length=1000)]

@@ -36,6 +36,7 @@ from fleet_server.domains.identity.models import (
     check_grant,
     check_name,
     check_password,
+    check_scope,
     hash_secret,
     new_secret,
     token_principal,
@@ -239,6 +240,7 @@ class Identity:
         principal.require("identity:manage")
         name = check_name(name)
         check_password(password, name)
+        scope = check_scope(scope)
         check_grant(principal, ROLES[role], scope)
         password_hash = await self._passwords.hash(password)
         async with self._begin() as store:
@@ -261,6 +263,7 @@ class Identity:
     ) -> User:
         """What is None stays. Any change ends the user's sessions. The last active administrator stays one."""
         principal.require("identity:manage")
+        scope = None if scope is None else check_scope(scope)
         password_hash = None
         if password is not None:
             check_password(password, "")

@@ -50,6 +50,7 @@ class Store(Protocol):
     async def retire_keys(self, gateway: str, at: datetime) -> None: ...
     async def devices(self, gateway: str | None, query: str, limit: int, after: str) -> list[Device]: ...
     async def device(self, code: str, *, lock: bool = False) -> Device | None: ...
+    async def known(self, codes: Collection[str]) -> set[str]: ...
     async def devices_of(self, codes: Collection[str]) -> dict[str, Device]: ...
     async def put_device(self, device: Device, now: datetime) -> None: ...
     async def record(
@@ -93,6 +94,11 @@ class LedgerService:
         principal.require("ledger:read")
         async with self._begin(principal) as store:
             return [device.summary for device in await store.devices(gateway, query.strip(), limit, after)]
+
+    async def unseen(self, principal: Principal, devices: Collection[str]) -> list[str]:
+        principal.require("ledger:read")
+        async with self._begin(principal) as store:
+            return sorted(set(devices) - await store.known(devices))
 
     async def device(self, principal: Principal, code: str) -> DeviceSummary:
         principal.require("ledger:read")

@@ -84,6 +84,11 @@ class PostgresStore:
         )
         return _device(row) if row else None
 
+    async def known(self, codes: Collection[str]) -> set[str]:
+        """Those that are devices."""
+        rows = await self._connection.fetch("SELECT code FROM device WHERE code = ANY($1)", list(codes))
+        return {row["code"] for row in rows}
+
     async def devices_of(self, codes: Collection[str]) -> dict[str, Device]:
         """Locked, in order of code."""
         rows = await self._connection.fetch(

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 
-from fleet_server.domains.telemetry.models import to_ms
+from fleet_server.domains.telemetry.models import in_view, to_ms
 from fleet_server.domains.telemetry.wiring import InTelemetry
 from fleet_server.kernel.context import Context, InContext, optional_principal, require
 from fleet_server.kernel.errors import Invalid, NotFound, Unavailable
@@ -27,8 +27,6 @@ Reader = Annotated[Principal, Depends(require("telemetry:read"))]
 Inspector = Annotated[Principal, Depends(require("quarantine:read"))]
 MAX_LIVE = 500  # devices of one stream
 RECHECK_S = 3.0  # between two looks at session and scope of a live stream
-FEW = 10  # devices that are looked up one by one
-SCOPE_PAGE = 500
 AWAY_S = 1.0  # before a stream whose database is away looks again
 
 
@@ -146,12 +144,14 @@ async def get_delivery(code: str, telemetry: InTelemetry, context: InContext, re
 @router.get("/quarantine")
 async def list_quarantine(
     telemetry: InTelemetry,
-    _: Inspector,
+    context: InContext,
+    inspector: Inspector,
     limit: Limit = 100,
     after: Annotated[int | None, Query(ge=1, description="`next` of the page before")] = None,
 ) -> Page[QuarantineView]:
-    """Refused messages, the newest first."""
-    items = await telemetry.quarantine(limit=limit + 1, before=after)
+    """Refused messages, the newest first: those of the gateways in one's scope; all, for who sees the whole city."""
+    seen = in_view(inspector, [gateway.code for gateway in await context.ports.ledger.gateways(inspector)])
+    items = await telemetry.quarantine(limit=limit + 1, before=after, gateways=seen)
     views = [QuarantineView(**{**vars(item), "sample": item.sample.hex()}) for item in items[:limit]]
     return Page(items=views, next=str(views[-1].id) if len(items) > limit else None)
 
@@ -214,20 +214,9 @@ async def _may_still(request: Request, context: Context, codes: Sequence[str]) -
 
 
 async def _check_scope(context: Context, principal: Principal, codes: Sequence[str]) -> None:
-    """NotFound unless the principal sees all of `codes`. Many are looked for a page at a time."""
-    ledger, wanted = context.ports.ledger, sorted(codes)
-    if len(wanted) > FEW:
-        after = (await ledger.device(principal, wanted[0])).code
-        missing = set(wanted[1:])
-        while missing and after < wanted[-1]:
-            page = await ledger.devices(principal, limit=SCOPE_PAGE, after=after)
-            missing.difference_update(device.code for device in page)
-            if len(page) < SCOPE_PAGE:
-                break
-            after = page[-1].code
-        wanted = sorted(missing)
-    for code in wanted:
-        await ledger.device(principal, code)
+    """NotFound unless the principal sees all of `codes`."""
+    if unseen := await context.ports.ledger.unseen(principal, codes):
+        raise NotFound(f"There is no device {unseen[0][:64]}.")
 
 
 def _event(name: str, data: Any) -> str:

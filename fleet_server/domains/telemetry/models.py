@@ -1,6 +1,6 @@
 """Streams and what is shown of them: channels, texts, which resolution answers a question, the delivery proof. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -10,6 +10,7 @@ import numpy as np
 
 from fleet_server.ingest.sequences import Ranges
 from fleet_server.kernel.ports import ChannelNow, DeliveryProof, DeviceNow, IncarnationProof, Resolution
+from fleet_server.kernel.principal import CITY, Principal
 from protocols.edge.messages import MAX_TIME_MS
 from protocols.quality import Quality
 
@@ -128,6 +129,12 @@ def choose_resolution(span_ms: int, period_ms: int, points: int) -> Resolution:
     if span_ms <= enough * (period_ms or DEFAULT_PERIOD_MS):
         return "raw"
     return "minute" if span_ms <= enough * STEP_MS["minute"] else "hour"
+
+
+def in_view(principal: Principal, gateways: Collection[str]) -> Collection[str] | None:
+    """Whose quarantined messages the principal may see, given the gateways in its scope; None: everybody's. A message
+    that names no gateway of ours belongs to no division: who sees the whole city sees it."""
+    return None if principal.covers(CITY) else gateways
 
 
 def prove(gateway: str, cursors: Sequence[CursorView], stored_twice: int) -> DeliveryProof:

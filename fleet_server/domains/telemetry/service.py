@@ -1,6 +1,6 @@
 """The port `Telemetry`: present values, history, gateways, the delivery proof, the quarantine, and what is live."""
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from fleet_server.domains.telemetry import series
 from fleet_server.domains.telemetry.models import (
     DEFAULT_PERIOD_MS,
+    EPOCH,
     NOTHING,
     STEP_MS,
     CursorView,
@@ -35,6 +36,7 @@ from fleet_server.kernel.ports import (
 MAX_POINTS = 100_000
 MAX_READINGS = 1_000_000  # of a device in one raw answer; beyond it minutes are given
 MAX_SPAN = timedelta(days=3660)
+LAST = datetime(2200, 1, 1, tzinfo=UTC)  # of a `from`: beyond it a `to` could be no date at all
 PROOF_SPAN = timedelta(hours=3)  # how far back chunks are compared one by one: behind it they are merged
 
 
@@ -51,7 +53,9 @@ class Store(Protocol):
     async def stored_twice(self, gateway: str, since: datetime) -> int: ...
     async def rates(self, now: datetime) -> Rates: ...
     async def counts(self) -> dict[str, int]: ...
-    async def quarantine(self, limit: int, before: int | None) -> list[QuarantineItem]: ...
+    async def quarantine(
+        self, limit: int, before: int | None, gateways: Collection[str] | None
+    ) -> list[QuarantineItem]: ...
     async def description(self, digest: bytes) -> bytes | None: ...
 
 
@@ -133,9 +137,11 @@ class TelemetryService:
         async with self._begin() as store:
             return await store.counts()
 
-    async def quarantine(self, *, limit: int, before: int | None = None) -> list[QuarantineItem]:
+    async def quarantine(
+        self, *, limit: int, before: int | None = None, gateways: Collection[str] | None = None
+    ) -> list[QuarantineItem]:
         async with self._begin() as store:
-            return await store.quarantine(limit, before)
+            return await store.quarantine(limit, before, gateways)
 
     async def description(self, digest: bytes) -> bytes:
         async with self._begin() as store:
@@ -167,7 +173,7 @@ def changes(before: DeviceNow, after: DeviceNow) -> DeviceNow:
 def _checked(start: datetime, end: datetime, points: int) -> tuple[datetime, datetime, int]:
     if start.tzinfo is None or end.tzinfo is None:
         raise Invalid("A time needs its zone, as in 2026-03-01T12:00:00Z.")
-    if not start < end <= start + MAX_SPAN:
+    if not (EPOCH <= start < LAST and timedelta() < end - start <= MAX_SPAN):
         raise Invalid(f"`from` must lie before `to`, by no more than {MAX_SPAN.days} days.")
     return start.astimezone(UTC), end.astimezone(UTC), min(max(points, 10), MAX_POINTS)
 

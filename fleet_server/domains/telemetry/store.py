@@ -1,6 +1,6 @@
 """The SQL of telemetry's questions. Codes were read through the ledger before they come here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -108,13 +108,16 @@ class TelemetryStore:
         rows = await self._connection.fetch("SELECT name, count FROM ingest_count ORDER BY name")
         return {row["name"]: row["count"] for row in rows}
 
-    async def quarantine(self, limit: int, before: int | None) -> list[QuarantineItem]:
+    async def quarantine(
+        self, limit: int, before: int | None, gateways: Collection[str] | None
+    ) -> list[QuarantineItem]:
         rows = await self._connection.fetch(
             "SELECT id, received_at, gateway, topic, reason, detail, size, substring(body FOR $3) AS sample "
-            "FROM quarantine WHERE id < $2 ORDER BY id DESC LIMIT $1",
+            "FROM quarantine WHERE id < $2 AND ($4::text[] IS NULL OR gateway = ANY($4)) ORDER BY id DESC LIMIT $1",
             limit,
             before if before is not None else 2**63 - 1,
             SAMPLE,
+            None if gateways is None else list(gateways),
         )
         return [QuarantineItem(**row) for row in rows]
 

@@ -22,7 +22,7 @@ from protocols.edge.birth import (
     encode_description,
 )
 from protocols.edge.columns import F32LE, F64LE, I32LE, I64LE
-from protocols.edge.messages import MAX_PAYLOAD, Batch, Clock, ClockState, Origin, decode, encode
+from protocols.edge.messages import MAX_GROUPS, MAX_PAYLOAD, Batch, Clock, ClockState, Origin, decode, encode
 from protocols.quality import Quality
 
 GOOD = int(Quality.GOOD)
@@ -400,3 +400,25 @@ def test_the_birth_describes_every_column_that_comes_out() -> None:
         for column in group.columns
     }
     assert tags == {one.alias: (one.tag, one.scale) for one in described}
+
+
+def test_many_small_groups_and_uneven_axes_still_fit_a_message() -> None:
+    quiet = FilterConfig(deadband=0.0)
+    plans = [device(*[(channel(f"c{number}"), quiet) for number in range(50)]) for _ in range(100)]
+    pipeline = Pipeline(plans)
+    ticks = [at for at in range(60) if at % 7 not in (1, 3, 4)]
+    for number in ticks:
+        for index in range(100):
+            pipeline.add(index, START + number * PERIOD, [Reading(c, number, GOOD) for c in range(50)])
+    found = samples(drain(pipeline))
+    assert all(values(found[alias]) == ticks for alias in range(5000))
+
+
+def test_no_message_has_more_groups_than_the_contract_allows() -> None:
+    quiet = FilterConfig(deadband=0.0)
+    pipeline = Pipeline([device(*[(channel(f"c{number}"), quiet) for number in range(50)]) for _ in range(100)])
+    for index in range(100):
+        pipeline.add(index, START, [Reading(c, 7, GOOD) for c in range(50)])
+    parts = drain(pipeline)
+    assert max(len(part.groups) for part in parts) == MAX_GROUPS
+    assert all(values(found) == [7] for found in samples(parts).values())

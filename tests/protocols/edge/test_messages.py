@@ -1,6 +1,7 @@
 import contextlib
 import hashlib
 import math
+import zlib
 from decimal import Decimal
 
 import cbor2
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 
 from protocols.edge.columns import F32LE, I64LE, Column, Group
 from protocols.edge.messages import (
+    MAX_DESCRIPTION,
     MAX_PAYLOAD,
+    MAX_PLAIN,
     MAX_SEQ,
     MAX_TIME_MS,
     MAX_U64,
@@ -303,6 +306,38 @@ def test_a_value_out_of_its_bounds_is_refused(at: int, key: int, value: object) 
 def test_a_payload_longer_than_the_contract_allows_is_refused_unread() -> None:
     with pytest.raises(RemoteProtocolError, match="longest allowed"):
         decode(b"\xff" * (MAX_PAYLOAD + 1))
+
+
+def test_what_a_peer_would_refuse_for_its_length_is_not_sent() -> None:
+    with pytest.raises(LocalProtocolError, match="longest allowed"):
+        encode(Event(origin(1), 0, "kind", LAMP, 0, {"value": bytes(MAX_PAYLOAD)}))
+    with pytest.raises(LocalProtocolError, match="longest allowed"):
+        encode(Birth(origin(1), bytes(MAX_DESCRIPTION + 1)))
+
+
+@pytest.mark.parametrize("size", [0, MAX_PLAIN, MAX_PLAIN + 1, MAX_DESCRIPTION])
+def test_a_description_of_any_size_arrives_as_it_was_and_travels_short(size: int) -> None:
+    description = (b"the same words for every device " * (size // 32 + 1))[:size]
+    payload = encode(Birth(origin(1), description))
+    assert len(payload) < MAX_PLAIN + 200
+    assert decode(payload) == Birth(origin(1), description)
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        b"",
+        b"no zlib stream",
+        zlib.compress(bytes(100))[:-1],
+        zlib.compress(bytes(100)) + b"tail",
+        zlib.compress(bytes(MAX_DESCRIPTION + 1)),  # a bomb
+    ],
+)
+def test_a_description_that_does_not_unpack_whole_is_refused(packed: bytes) -> None:
+    fields = cbor2.loads(encode(Birth(origin(1), b"")))
+    del fields[10]
+    with pytest.raises(RemoteProtocolError, match="field 15"):
+        decode(cbor2.dumps(fields | {15: packed}))
 
 
 @pytest.mark.parametrize(

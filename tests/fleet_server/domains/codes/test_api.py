@@ -123,6 +123,13 @@ async def test_a_code_the_ledger_knows_is_told_to_those_who_may_see_it(
     assert (await resolve(client, GATEWAY, "elsewhere")).json()["ledger"] is None
 
 
+async def test_what_a_code_was_minted_for_is_told_to_who_has_a_part_in_its_district(client: httpx.AsyncClient) -> None:
+    code = (await mint(client)).json()["code"]
+    assert (await resolve(client, code, "viewer")).json()["minted"]["purpose"] == "Pole 1"
+    assert (await resolve(client, code, "minter")).json()["minted"]["purpose"] == "Pole 1"
+    assert (await resolve(client, code, "elsewhere")).json()["minted"] is None
+
+
 async def test_a_wrong_code_is_a_problem_that_says_why(client: httpx.AsyncClient) -> None:
     answer = await resolve(client, "B11011401180001293")
     assert answer.status_code == 422

@@ -1,7 +1,7 @@
 """A city that exists in the ports alone, and the console's pages over it: for tests of pages, not of services."""
 
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -181,6 +181,10 @@ class FakeCity:
         principal.require("ledger:read")
         return self._one(self.device_list, code)
 
+    async def unseen(self, principal: Principal, devices: Collection[str]) -> list[str]:
+        principal.require("ledger:read")
+        return sorted(set(devices) - {device.code for device in self.device_list})
+
     async def devices(
         self, principal: Principal, *, gateway: str | None = None, query: str = "", limit: int = 500, after: str = ""
     ) -> list[DeviceSummary]:
@@ -292,8 +296,11 @@ class FakeCity:
     async def rates(self) -> Rates:
         return Rates(4.2, 137.5, self.time - timedelta(seconds=0.4))
 
-    async def quarantine(self, *, limit: int, before: int | None = None) -> list[QuarantineItem]:
-        return [item for item in self.quarantined if before is None or item.id < before][:limit]
+    async def quarantine(
+        self, *, limit: int, before: int | None = None, gateways: Collection[str] | None = None
+    ) -> list[QuarantineItem]:
+        seen = [item for item in self.quarantined if gateways is None or item.gateway in gateways]
+        return [item for item in seen if before is None or item.id < before][:limit]
 
     # -- commands
 

@@ -47,6 +47,16 @@ async def test_a_gateway_that_went_away_takes_its_devices_out_of_the_count(
     assert "No new values" not in page
 
 
+async def test_a_device_is_shown_to_who_sees_it_though_its_gateway_stands_in_another_division(
+    browse: httpx.AsyncClient, city: Any
+) -> None:
+    city.gateway_list = [gateway for gateway in city.gateway_list if gateway.code != EAST]
+    page = await browse.get(f"/devices/{LAMP}")
+    assert page.status_code == 200
+    assert f"/gateways/{EAST}" not in page.text
+    assert re.findall(r'class="figure">([\d.]+)', (await browse.get("/")).text)[:2] == ["1", "33"]
+
+
 async def test_without_a_gateway_the_overview_says_what_to_do_next(browse: httpx.AsyncClient, city: Any) -> None:
     city.gateway_list.clear()
     city.device_list.clear()

@@ -73,7 +73,15 @@ async def test_users_are_managed_by_who_may_and_no_password_comes_back(city: Any
 
 @pytest.mark.parametrize(
     "change",
-    [{"name": "x" * 65}, {"password": "short"}, {"role": "king"}, {"scope": ["gd"]}, {"scope": []}, {"extra": 1}],
+    [
+        {"name": "x" * 65},
+        {"password": "short"},
+        {"role": "king"},
+        {"extra": 1},
+        {"scope": ["gd"]},
+        {"scope": []},
+        {"scope": ["bj.999999"]},
+    ],
 )
 async def test_a_user_who_cannot_be_is_refused_with_the_field(city: Any, fleet: Any, change: dict[str, Any]) -> None:
     headers = await city.token(await city.user("admin", "administrator"))
@@ -96,3 +104,32 @@ async def test_the_audit_trail_pages_back_in_time(city: Any, fleet: Any) -> None
         assert ids == sorted(ids, reverse=True)
         assert (len(ids), second["next"]) == (7, None)
         assert first["items"][0]["detail"]["name"] == "user4"
+
+
+async def test_the_audit_trail_is_not_for_an_administrator_of_a_part_of_the_city(city: Any, fleet: Any) -> None:
+    local = await city.token(await city.user("local", "administrator", ["bj.110114"]))
+    async with fleet() as client:
+        for path in ("/api/v1/audit", "/audit"):
+            answer = await client.get(path, headers=local)
+            assert answer.status_code == 403
+            assert "identity.create-user" not in answer.text
+
+
+@pytest.mark.parametrize("scope", ["bj.a-b", "bj.<b>", "bj.110114 nowhere"])
+async def test_a_scope_that_is_no_division_is_shown_beside_its_field(city: Any, fleet: Any, scope: str) -> None:
+    headers = await city.browser(await city.user("admin", "administrator"))
+    new = {"name": "li", "password": PASSWORD, "role": "viewer", "scope": scope}
+    async with fleet() as client:
+        answer = await client.post("/users", data=new, headers=headers)
+        assert answer.status_code == 422
+        assert 'class="wrong"' in answer.text
+        assert (await client.post("/users", data=new | {"scope": "110114"}, headers=headers)).status_code == 303
+        users = (await client.get("/api/v1/users", headers=headers)).json()["items"]
+        assert {user["name"]: user["scope"] for user in users}["li"] == ["bj.110114"]
+
+
+async def test_half_a_surrogate_pair_is_the_senders_mistake(city: Any, fleet: Any) -> None:
+    headers = await city.browser(await city.user("admin", "administrator")) | {"content-type": "application/json"}
+    body = b'{"name":"a","permissions":["\\ud800"]}'
+    async with fleet() as client:
+        assert (await client.post("/api/v1/tokens", content=body, headers=headers)).status_code == 422

@@ -98,10 +98,42 @@ async def test_the_quarantine_is_paged(city: Any, sown: Any, fleet: Any, hand_no
     assert bytes.fromhex(first["items"][0]["sample"])
 
 
-async def test_many_devices_are_checked_for_scope_as_strictly_as_one(
-    city: Any, sown: Any, fleet: Any, monkeypatch: pytest.MonkeyPatch
+async def test_the_quarantine_of_another_district_is_unseen_and_leaves_no_hole_in_the_pages(
+    city: Any, sown: Any, fleet: Any, hand_now: Any, gateway: Any
 ) -> None:
-    monkeypatch.setattr("fleet_server.domains.telemetry.api.SCOPE_PAGE", 4)
+    _, here = sown
+    elsewhere = replace(gateway, code=(await city.gateway(80, "110101001")).gateway.code)
+    await hand_now.commit(here, here.batch(power=[1.0], t0=1))
+    for n in range(5):
+        await hand_now.commit(elsewhere, elsewhere.event("lamp", {}, t=n))
+    async with fleet() as client:
+        local = await headers(city, "local", ("bj.110114.110114011",), Role.OPERATOR)
+        found = (await client.get("/api/v1/quarantine?limit=3", headers=local)).json()
+        assert [item["gateway"] for item in found["items"]] == [here.code]
+        assert found["next"] is None
+        page = (await client.get("/quarantine", headers=local)).text
+        assert here.code in page
+        assert elsewhere.code not in page
+        whole = (await client.get("/api/v1/quarantine", headers=await headers(city, "all", role=Role.OPERATOR))).json()
+        assert len(whole["items"]) == 6
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        "from=9998-01-01T00:00:00Z&to=9999-12-31T23:59:59-12:00",
+        "from=0001-01-01T00:00:00%2B14:00&to=0001-01-02T00:00:00Z",
+        "from=2026-01-01T00:00:00&to=2026-01-02T00:00:00",
+        "from=2&to=1",
+    ],
+)
+async def test_a_span_that_no_calendar_has_is_refused(city: Any, sown: Any, fleet: Any, window: str) -> None:
+    async with fleet() as client:
+        answer = await client.get(f"/api/v1/devices/{sown[0]}/history?{window}", headers=await headers(city))
+    assert answer.status_code == 422
+
+
+async def test_many_devices_are_checked_for_scope_as_strictly_as_one(city: Any, sown: Any, fleet: Any) -> None:
     enrolled = await city.gateway(90)
     codes = [await city.device(enrolled, serial) for serial in range(200, 215)]
     hidden = await city.device(enrolled, 210_000, division="bj.110101.110101001")

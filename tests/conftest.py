@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
 
 from sim_devices.city import broker as city_broker
 from sim_devices.city import postgres as city_postgres

@@ -5,6 +5,7 @@ import gc
 import logging
 import socket
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from aiomqtt import Client
 
+from agent.spool import Spool
 from agent.uplink import Broker, Uplink
 from protocols.edge.birth import description_hash
 from protocols.edge.envelope import address_of, seal
@@ -20,6 +22,8 @@ from protocols.edge.messages import (
     AckStatus,
     Batch,
     Birth,
+    Clock,
+    ClockState,
     Command,
     Event,
     Spooled,
@@ -46,6 +50,65 @@ from tests.agent.uplink.peers import (
 )
 
 OTHER_KEY = bytes(32)
+
+
+class Doorman:
+    """A broker of one connection: `moment` is called when the first message has been received, `turns` turns of the
+    event loop after its receipt was written; then, as told, the line is cut."""
+
+    def __init__(self, turns: int, moment: Callable[[], object], cuts: bool) -> None:
+        self._turns, self._moment, self._cuts = turns, moment, cuts
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _packet(reader)
+        writer.write(bytes.fromhex("2003000000"))  # CONNACK
+        subscribe = await _packet(reader)
+        writer.write(bytes.fromhex("9005") + subscribe[:2] + bytes.fromhex("000101"))  # SUBACK
+        published = await _packet(reader)
+        topic = int.from_bytes(published[:2], "big")
+        writer.write(bytes.fromhex("4002") + published[2 + topic : 4 + topic])  # PUBACK
+        for _ in range(self._turns):
+            await asyncio.sleep(0)
+        if self._cuts:
+            writer.transport.abort()
+        self._moment()
+        while not self._cuts and await reader.read(4096):
+            pass
+        writer.close()
+
+
+async def _packet(reader: asyncio.StreamReader) -> bytes:
+    """What follows the header of the next MQTT packet."""
+    await reader.readexactly(1)
+    length = shift = 0
+    while True:
+        (byte,) = await reader.readexactly(1)
+        length |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            return await reader.readexactly(length)
+
+
+@pytest.mark.parametrize("cuts", [False, True])
+@pytest.mark.parametrize("turns", range(7))
+async def test_an_uplink_told_to_end_at_any_moment_of_an_answer_ends(turns: int, cuts: bool, tmp_path: Path) -> None:
+    door = Doorman(turns, lambda: running.cancel(), cuts)
+    listening = await asyncio.start_server(door.serve, "127.0.0.1", 0)
+    to = Broker("127.0.0.1", listening.sockets[0].getsockname()[1], username=GATEWAY, password=PASSWORD)
+    async with Spool(tmp_path / "spool.db", 8 << 20) as spool, asyncio.TaskGroup() as tasks:
+        uplink = Uplink(to, GATEWAY, {b"12345678": KEY}, spool, silent_state, origin, ignored)
+        running = tasks.create_task(uplink.run())
+        _, still = await asyncio.wait([running], timeout=4)
+        running.cancel()
+        assert not still, "the cancellation was lost"
+    listening.close()
+
+
+def silent_state(connection: int, number: int, online: bool) -> State:
+    return State(GATEWAY, 1, bytes(16), connection, number, online, 1, Clock(ClockState.SYNCHRONISED, 5), 1, 1)
+
+
+async def ignored(_: Command) -> None: ...
 
 
 async def test_what_is_put_arrives_in_order_and_is_freed_when_acknowledged(broker: City, tmp_path: Path) -> None:

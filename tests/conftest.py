@@ -16,11 +16,15 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
+import hypothesis
 import pytest
-from hypothesis import HealthCheck, settings
 
 from sim_devices.city import broker as city_broker
 from sim_devices.city import postgres as city_postgres
+
+# How fast examples come tells of the machine's load, not of the code: benchmarks measure time, the suite does not.
+hypothesis.settings.register_profile("steady", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("steady")
 
 T = TypeVar("T")
 MEMORY, MEMORY_NEEDED = Path("/dev/shm"), 1 << 30

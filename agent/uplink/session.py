@@ -14,7 +14,6 @@ from agent.spool.records import Row
 from agent.spool.spool import Spool
 from agent.uplink.downward import Refused, open_downward
 from agent.uplink.window import Window
-from agent.uplink.within import TIMEOUT_S, within
 from protocols.edge.envelope import Address, seal
 from protocols.edge.messages import (
     Acknowledgement,
@@ -185,8 +184,7 @@ class Session:
 
     async def _publish(self, leaf: str, payload: bytes, retain: bool = False) -> None:
         topic, sealed = self._link.sealed(leaf, payload)
-        async with within(TIMEOUT_S):
-            await self._client.publish(topic, sealed, qos=1, retain=retain)
+        await self._client.publish(topic, sealed, qos=1, retain=retain)
 
     async def _publish_state(self, online: bool) -> None:
         self._number += 1

@@ -2,10 +2,9 @@
 
 import asyncio
 import logging
-import math
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from random import Random
 
 from aiomqtt import Client, MqttError, ProtocolVersion, Will
@@ -18,13 +17,13 @@ from agent.uplink.broker import Broker, connect_properties
 from agent.uplink.downward import DOWNWARD
 from agent.uplink.session import Counters, Link, Session
 from agent.uplink.window import RESEND_S, WINDOW_BYTES, Window
-from agent.uplink.within import TIMEOUT_S, within
 from protocols.edge.envelope import Address
 from protocols.edge.messages import MAX_SEQ, Command, Origin, State, encode
 
 log = logging.getLogger(__name__)
 
 KEEPALIVE_S = 20
+TIMEOUT_S = 10.0
 FAREWELL_S = 1.0
 STEADY_S = 10.0  # a connection that lasted this long was not part of a failure
 
@@ -70,9 +69,6 @@ class Uplink:
                 await self._connection()
             except* (MqttError, SpoolRefused, OSError) as group:
                 failure = _first(group)
-            # Until Python 3.13 a group whose child fails while it is cancelled tells of the failure alone.
-            if (task := asyncio.current_task()) is not None and task.cancelling():
-                raise asyncio.CancelledError
             if loop.time() - began > STEADY_S:
                 self._backoff.reset()
             wait = self._backoff.wait_s()
@@ -89,7 +85,7 @@ class Uplink:
     async def _connection(self) -> None:
         """One connection from beginning to end. Raises what ended it."""
         connection = await self._link.spool.next_connection()
-        async with _open(self._client(connection)) as client:
+        async with self._client(connection) as client:
             client.pending_calls_threshold = 1_000_000  # calls in flight are meant; the window bounds them
             await self._subscribe(client)
             session = Session(client, self._link, connection)
@@ -120,7 +116,7 @@ class Uplink:
             properties=connect_properties(),
             will=Will(topic, will, qos=1),
             keepalive=KEEPALIVE_S,
-            timeout=math.inf,  # within() bounds every wait
+            timeout=TIMEOUT_S,
             tls_context=self._broker.tls_context(),
             max_queued_incoming_messages=1000,
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],  # else small messages wait 40 ms for company
@@ -129,8 +125,7 @@ class Uplink:
 
     async def _subscribe(self, client: Client) -> None:
         topics = [(Address(self._link.gateway, leaf).topic, 1) for leaf in DOWNWARD]
-        async with within(TIMEOUT_S):
-            granted = await client.subscribe(topics)
+        granted = await client.subscribe(topics)
         if any(isinstance(code, ReasonCode) and code.is_failure for code in granted):
             raise MqttError(f"the broker does not let {self._link.gateway} hear its own topics")
 
@@ -138,18 +133,6 @@ class Uplink:
         self._session = session
         self.connected = session is not None
         self.since_ms = self._link.state(0, 0, self.connected).t
-
-
-@asynccontextmanager
-async def _open(client: Client) -> AsyncIterator[Client]:
-    async with within(TIMEOUT_S):
-        await client.__aenter__()
-    try:
-        yield client
-    finally:
-        with suppress(MqttError):  # what ended the connection is told, not how well it was closed
-            async with within(FAREWELL_S):
-                await client.__aexit__(None, None, None)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> str:

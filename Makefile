@@ -66,7 +66,7 @@ $(VENV)/bin/python:
 $(VENV)/city $(VENV)/dev: $(VENV)/%: locks/%.txt setup.cfg | $(VENV)/bin/python
 	@echo "Installing hutong's $* dependencies into $(VENV) ..."
 	@$(PIP) --require-hashes -r locks/$*.txt
-	@$(PIP) --no-deps --no-build-isolation -e . 2>/dev/null
+	@said=$$($(PIP) --no-deps --no-build-isolation -e . 2>&1) || { echo "$$said"; exit 1; }
 	@touch $@
 
 $(VENDOR)/ready: fleet_server/web/package-lock.json fleet_server/web/assets.py | $(VENV)/bin/python

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except toml.ConfigError as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)
-        print(f"hutong-agent: {_count(len(error.problems))} in the configuration", file=sys.stderr)
+        print(f"hutong-agent: {_count(len(error.problems), 'mistake')} in the configuration", file=sys.stderr)
         return WRONG
 
 
@@ -59,8 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _count(mistakes: int) -> str:
-    return "1 mistake" if mistakes == 1 else f"{mistakes} mistakes"
+def _count(number: int, one: str, more: str = "") -> str:
+    return f"1 {one}" if number == 1 else f"{number} {more or f'{one}s'}"
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -88,7 +88,12 @@ def _check(options: argparse.Namespace) -> int:
     settings = config.load(options.config, os.environ, catalog.BUILTIN)
     built = site.build(settings)
     channels = sum(len(plan.channels) for plan in built.plans)
-    print(f"{options.config}: {len(settings.buses)} buses, {len(built.plans)} devices, {channels} channels: all well")
+    counts = (
+        _count(len(settings.buses), "bus", "buses"),
+        _count(len(built.plans), "device"),
+        _count(channels, "channel"),
+    )
+    print(f"{options.config}: {', '.join(counts)}: all well")
     return OK
 
 

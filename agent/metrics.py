@@ -4,13 +4,17 @@ Written by hand: prometheus_client costs 14 MB of memory, a fifth of what the wh
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+log = logging.getLogger(__name__)
+
 HOST = "127.0.0.1"
 PORT_FILE = "metrics.port"
 TIMEOUT_S = 5.0
+RETRY_S = 10.0  # while another program has the port
 MAX_HEAD = 8192
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -39,7 +43,16 @@ async def serve(data_dir: Path, port: int, report: Callable[[], Awaitable[Mappin
         finally:
             writer.close()
 
-    server = await asyncio.start_server(answer, HOST, port, limit=MAX_HEAD)
+    told = False
+    while True:
+        try:
+            server = await asyncio.start_server(answer, HOST, port, limit=MAX_HEAD)
+            break
+        except OSError as error:
+            if not told:
+                log.error("metrics: %s; tried again every %g s", error.strerror or error, RETRY_S)
+            told = True
+            await asyncio.sleep(RETRY_S)
     file = data_dir / PORT_FILE
     try:
         async with server:
@@ -85,6 +98,7 @@ def _families(report: Mapping[str, Any]) -> Iterator[Family]:
     yield gauge("spool_messages", "Messages kept", spool["rows"])
     yield gauge("spool_bytes", "Bytes kept", spool["bytes"])
     yield gauge("spool_quota_bytes", "Bytes that may be kept", spool["quota"])
+    yield gauge("spool_refused", "Whether the disk takes nothing", spool["refuses"] is not None)
     yield gauge("spool_dropped", "Messages that were dropped unacknowledged and are still declared", spool["dropped"])
     yield by_label("spool_total", "What the spool has done", "what", spool["counters"])
     yield by_label("pipeline_total", "What the pipeline has seen", "what", report["pipeline"])
@@ -104,7 +118,7 @@ def _families(report: Mapping[str, Any]) -> Iterator[Family]:
     )
 
 
-_NOT_COUNTS = ("broker", "connected", "since_ms", "refused")
+_NOT_COUNTS = ("broker", "connected", "since_ms", "fault", "refused")
 
 
 def _labels(labels: Mapping[str, str]) -> str:

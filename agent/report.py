@@ -40,6 +40,7 @@ def build(agent: Agent, oldest: Row | None) -> Report:
             "broker": f"{'mqtts' if uplink.tls else 'mqtt'}://{uplink.host}:{uplink.port}",
             "connected": agent.uplink.connected,
             "since_ms": agent.uplink.since_ms,
+            "fault": "" if agent.uplink.connected else agent.uplink.fault,
             **asdict(agent.uplink.counters),
             "refused": dict(agent.uplink.counters.refused),  # asdict of Python 3.11 counts a Counter's own items
         },

@@ -74,7 +74,7 @@ def _short(data_dir: Path) -> Iterator[str]:
     try:
         directory = os.open(data_dir, os.O_PATH | os.O_DIRECTORY)
     except OSError as error:
-        raise NotRunning(f"cannot look into {data_dir}: {error.strerror}") from None
+        raise NotRunning(f"no hutong-agent answers in {data_dir}: {error.strerror}") from None
     try:
         yield f"/proc/self/fd/{directory}/{NAME}"
     finally:
@@ -86,15 +86,17 @@ def render(report: Mapping[str, Any]) -> str:
     uplink, spool, clock = report["uplink"], report["spool"], report["clock"]
     now = report["utc_ms"]
     link = "connected" if uplink["connected"] else "NOT CONNECTED"
-    since = f" for {_span(now - uplink['since_ms'])}" if uplink["since_ms"] else ""
+    link += f" for {_span(now - uplink['since_ms'])}" if uplink["since_ms"] else ""
+    link += f" ({uplink['fault']})" if uplink["fault"] else ""
     bound = "" if clock["bound_ms"] is None else f", within {clock['bound_ms']} ms"
     kept = f"{spool['rows']} messages, {_size(spool['bytes'])} of {_size(spool['quota'])}"
     oldest = f", oldest {_span(now - spool['oldest_ms'])} ago" if spool["oldest_ms"] else ""
     dropped = f", {spool['dropped']} DROPPED" if spool["dropped"] else ""
+    refuses = f", THE DISK REFUSES: {spool['refuses']}" if spool["refuses"] else ""
     lines = [
         f"gateway  {report['gateway']}  hutong {report['version']}, up {_span(report['uptime_ms'])}",
-        f"uplink   {uplink['broker']}  {link}{since}, {uplink['sent']} sent, {uplink['acknowledged']} acknowledged",
-        f"spool    {kept}{oldest}{dropped}",
+        f"uplink   {uplink['broker']}  {link}, {uplink['sent']} sent, {uplink['acknowledged']} acknowledged",
+        f"spool    {kept}{oldest}{dropped}{refuses}",
         f"clock    {clock['state'].replace('_', '-')}{bound}",
     ]
     for bus in report["buses"]:
@@ -111,10 +113,14 @@ def render(report: Mapping[str, Any]) -> str:
 
 
 def _device_row(device: Mapping[str, Any], now: int) -> tuple[str, ...]:
-    state = "ok" if device["reachable"] else f"UNREACHABLE for {_span(now - device['since_ms'])}"
+    state = "ok" if device["age_ms"] is not None else "not yet read"
+    if not device["reachable"]:
+        state = f"UNREACHABLE for {_span(now - device['since_ms'])}"
     age = "never" if device["age_ms"] is None else f"{_span(device['age_ms'])} ago"
     counts = {**device["errors"], "missed": device["missed"]}
     errors = ", ".join(f"{count} {cause}" for cause, count in counts.items() if count)
+    if device["fault"] and not device["reachable"]:
+        errors = f"{errors}; {device['fault']}" if errors else str(device["fault"])
     return f"  {device['unit']}", device["name"], device["model"], device["code"], age, state, errors or "-"
 
 

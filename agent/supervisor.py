@@ -9,13 +9,16 @@ import fcntl
 import gc
 import logging
 import os
+import select
 import signal
+import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from agent import clock, metrics, report, site, status
+from agent.bus.alarm import Alarm
 from agent.bus.health import Change, backoff_ms
 from agent.bus.owner import Bus
 from agent.bus.quiet import RateLimit
@@ -24,10 +27,10 @@ from agent.config import read_key, read_password
 from agent.pipeline import Pipeline
 from agent.settings import Config
 from agent.site import Site, line_config
-from agent.spool import DiskRefused, Spool, SpoolInUse
+from agent.spool import DiskRefused, Row, Spool, SpoolInUse, SpoolRefused
 from agent.uplink import Broker, Uplink
 from agent.version import version
-from drivers.base import Family, Reading
+from drivers.base import Family, Readings
 from protocols.edge import cose
 from protocols.edge.messages import Batch, Birth, Command, DeviceHealth, Event, Origin, Scalar, State
 
@@ -36,14 +39,18 @@ log = logging.getLogger(__name__)
 FLUSH_S = 0.7  # a batch is on disk 0.8 s after its first reading: a SIGKILL costs less than the last second
 CLOCK_S = 5.0
 DROPS_S = 30.0
-DRAIN_S = 5.0
+DRAIN_S = 4.0  # for what reads, and again for what sends, to end
+INSIST_S = 1.5  # longer than the uplink's farewell
+STOP_S = 10.0  # from the signal to the end of the process, whatever hangs
 CALM_MS = 60_000
+REPORT_S = 1.0
 DETAIL_LENGTH = 200  # protocols.edge.messages: the detail of a device's health
 INFO, WARNING = 0, 2  # severities of events
+FAILED = 1  # exit status
 
 
 class CannotRun(Exception):
-    """Another process works in this data directory, or its disk takes nothing."""
+    """Another process works in this data directory, or its disk takes nothing: at the start, or what was left."""
 
 
 class Agent:
@@ -59,6 +66,7 @@ class Agent:
         self.started_ms = clock.boottime_ms()
         self.clock = clock.SystemClock()
         self.pipeline = Pipeline(site.plans)
+        alarm = Alarm()
         self.buses = tuple(
             Bus(
                 name=bus.name,
@@ -67,6 +75,7 @@ class Agent:
                 timeout_s=bus.timeout_s,
                 sink=self,
                 on_change=self._device_changed,
+                alarm=alarm,
             )
             for bus, devices in zip(settings.buses, site.devices, strict=True)
         )
@@ -93,7 +102,7 @@ class Agent:
         self._quiet = RateLimit()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Raises CannotRun."""
+        """Raises CannotRun, at the end as well: where the disk did not take the last messages."""
         try:
             self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _lock(self.data_dir):
@@ -103,7 +112,7 @@ class Agent:
         except (DiskRefused, SpoolInUse, OSError) as error:
             raise CannotRun(f"{self.data_dir}: {error}") from error
 
-    def add(self, device: int, tick: int, readings: Sequence[Reading]) -> None:
+    def add(self, device: int, tick: int, readings: Readings) -> None:
         self.pipeline.add(device, tick, readings)
         self._fresh.set()
 
@@ -169,7 +178,7 @@ class Agent:
             self._put(Batch(origin, self.site.description_hash, t0, part.groups))
 
     def _put(self, message: Birth | Batch | Event, *, urgent: bool = False) -> None:
-        """Not waited for: a disk that takes nothing must not stop the polling. The spool keeps megabytes for it."""
+        """Not waited for: a disk that takes nothing must not stop the polling. The spool keeps some for it."""
         self.spool.submit(message, urgent=urgent).add_done_callback(self._is_on_disk)
 
     def _is_on_disk(self, committed: asyncio.Future[int]) -> None:
@@ -259,25 +268,56 @@ class Agent:
         )
 
     async def _report(self) -> report.Report:
-        oldest = await self.spool.read(0, 1)
+        """Comes without the oldest message where the disk does not give it at once: just then it is asked for."""
+        oldest: list[Row] = []
+        with suppress(SpoolRefused, TimeoutError):
+            async with asyncio.timeout(REPORT_S):
+                oldest = await self.spool.read(0, 1)
         return report.build(self, oldest[0] if oldest else None)
 
 
 def run(settings: Config, catalog: Mapping[str, Family]) -> None:
-    """Runs a gateway in this process until SIGTERM or SIGINT. Raises ConfigError or CannotRun."""
+    """Runs a gateway in this process until SIGTERM or SIGINT. Raises ConfigError or CannotRun.
+
+    STOP_S after the signal the process ends with status 1 even where something hangs.
+    """
     # What was imported stays: the collector need not look at it again, nor at readings every few milliseconds.
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
     key, password = read_key(settings.uplink), read_password(settings.uplink)
-    asyncio.run(_run(site.build(settings), catalog, key, password))
+    agent = Agent(site.build(settings), catalog, key, password)
+    heard, tell = os.pipe()
+    threading.Thread(target=_watch, args=(heard, agent), name="last resort", daemon=True).start()
+    try:
+        asyncio.run(_run(agent, tell))
+    finally:
+        os.write(tell, b"ended")
 
 
-async def _run(built: Site, catalog: Mapping[str, Family], key: bytes, password: str) -> None:
-    stop = asyncio.Event()
+async def _run(agent: Agent, tell: int) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def on_signal(*_: object) -> None:
+        if not stop.is_set():
+            os.write(tell, b".")
+            loop.call_soon_threadsafe(stop.set)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await Agent(built, catalog, key, password).run(stop)
+        signal.signal(number, on_signal)  # not the loop's: it may hang
+    await agent.run(stop)
+
+
+def _watch(heard: int, agent: Agent) -> None:
+    """A thread that ends the process where the event loop cannot: in a driver that blocks it, in a TLS handshake."""
+    if os.read(heard, 1) != b".":
+        return
+    if not select.select([heard], [], [], STOP_S)[0]:
+        log.critical(
+            "gateway %s: not stopped within %g s, so ended as it stands; %d messages were not on disk and are lost",
+            *(agent.gateway, STOP_S, agent.spool.waiting),
+        )
+        os._exit(FAILED)
 
 
 async def _keep(name: str, run: Callable[[], Awaitable[object]]) -> None:
@@ -294,10 +334,17 @@ async def _keep(name: str, run: Callable[[], Awaitable[object]]) -> None:
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancels tasks and waits for them, but not for ever: a dead network must not hold up a shutdown."""
-    for task in tasks:
-        task.cancel()
-    _, late = await asyncio.wait(tasks, timeout=DRAIN_S)
+    """Cancels tasks and waits for them, but not for ever: a dead network must not hold up a shutdown.
+
+    More than once: until Python 3.13 a task group whose child fails while the group is cancelled tells of the failure
+    alone, and whoever starts again after failures would never end.
+    """
+    deadline = clock.boottime_ms() + round(DRAIN_S * 1000)
+    late: set[asyncio.Task[None]] = set(tasks)
+    while late and clock.boottime_ms() < deadline:
+        for task in late:
+            task.cancel()
+        _, late = await asyncio.wait(late, timeout=INSIST_S)
     for task in late:
         log.warning("%s did not end within %g s", task.get_name(), DRAIN_S)
 

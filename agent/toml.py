@@ -111,6 +111,7 @@ class Table:
             self.complain(key, f"at most {longest} characters, not {len(value)}")
         if control := _CONTROL.search(value):
             self.complain(key, f"holds the control character U+{ord(control.group()):04X}")
+            return default or ""
         return value
 
     def choice(self, key: str, choices: Iterable[str], default: str | None = None) -> str:

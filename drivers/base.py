@@ -5,7 +5,7 @@ connection, used by one owner at a time. The owner plans which spans to read, ha
 model decode the answer. Drivers know nothing of schedules, filters or city codes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple, Protocol, TypeAlias
@@ -95,6 +95,43 @@ class Reading(NamedTuple):
     quality: int
 
 
+class Readings:
+    """Readings of one device at one moment, side by side: nothing is made for each of thousands a second.
+
+    Not to be changed; `a + b` are those of `a`, then those of `b`. A None in `values` has a Bad quality beside it.
+    """
+
+    __slots__ = ("channels", "qualities", "values")
+
+    def __init__(
+        self, channels: tuple[int, ...], values: tuple[Number | None, ...], qualities: tuple[int, ...]
+    ) -> None:
+        self.channels = channels
+        self.values = values
+        self.qualities = qualities
+
+    @classmethod
+    def of(cls, readings: Iterable[Reading]) -> "Readings":
+        listed = list(readings)
+        return cls(
+            tuple(reading.channel for reading in listed),
+            tuple(reading.value for reading in listed),
+            tuple(reading.quality for reading in listed),
+        )
+
+    def __len__(self) -> int:
+        return len(self.channels)
+
+    def __iter__(self) -> Iterator[Reading]:
+        return map(Reading, self.channels, self.values, self.qualities)
+
+    def __add__(self, other: "Readings") -> "Readings":
+        return Readings(self.channels + other.channels, self.values + other.values, self.qualities + other.qualities)
+
+
+NO_READINGS = Readings((), (), ())
+
+
 class Limits(NamedTuple):
     """What one request may ask of a device: addresses in all, and unwanted ones between two wanted."""
 
@@ -118,7 +155,7 @@ class Model(Protocol):
     @property
     def limits(self) -> Limits: ...
 
-    def decode(self, span: Span, raw: bytes) -> list[Reading]:
+    def decode(self, span: Span, raw: bytes) -> Readings:
         """The readings of all channels that lie whole in `span`; sentinels become None with a Bad quality."""
         ...
 

@@ -10,6 +10,8 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+
 from fleet_server.config import ConfigError, Settings, load
 from fleet_server.kernel.errors import PlatformError
 from fleet_server.kernel.migrate import MigrationError
@@ -22,6 +24,12 @@ class CommandFailed(Exception):
     """With what to tell the person at the terminal."""
 
 
+EXPECTED = (
+    CommandFailed, ConfigError, MigrationError, PlatformError, SecretsError, OSError, ValueError,
+    asyncpg.PostgresError, asyncpg.InterfaceError,
+)  # fmt: skip
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     logging.basicConfig(
@@ -30,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = load(arguments.config)
         asyncio.run(arguments.run(settings, arguments))
-    except (CommandFailed, ConfigError, MigrationError, PlatformError, SecretsError, OSError, ValueError) as error:
+    except EXPECTED as error:
         print(f"hutong-fleet {arguments.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -61,11 +69,14 @@ def _parser() -> argparse.ArgumentParser:
     enrol.add_argument("--out", type=Path, required=True, metavar="DIR", help="where key and password go, 0600")
     rotate = add("rotate-key", _rotate_key, "give a gateway a new key; the old one stays valid for a week")
     rotate.add_argument("code")
+    rotate.add_argument("--at-once", action="store_true", help="the old key was stolen: it opens nothing any more")
     rotate.add_argument("--out", type=Path, required=True, metavar="DIR")
     audit = add("audit", _audit, "check the audit trail (auditor's role)")
     audit.add_argument("what", choices=("verify",))
     outbox = add("outbox", _outbox, "show events that were given up, or try one again (owner's role)")
     outbox.add_argument("--retry", type=int, metavar="EVENT")
+    quarantine = add("quarantine", _quarantine, "show how full it is, or make room in it (owner's role)")
+    quarantine.add_argument("--discard", metavar="GATEWAY", help="throw away what is kept of this gateway's messages")
     return parser
 
 
@@ -144,9 +155,11 @@ async def _rotate_key(settings: Settings, arguments: argparse.Namespace) -> None
     from fleet_server.kernel.database import Database
 
     async with Database(settings.database.url("owner"), size=1) as database:
-        key = await create_enrolment(database, SystemClock(), settings.secrets.dir).rotate_key(arguments.code)
+        enrolment = create_enrolment(database, SystemClock(), settings.secrets.dir)
+        key = await enrolment.rotate_key(arguments.code, at_once=arguments.at_once)
     write_key(arguments.out, key)
-    print(f"{arguments.out}/key is new; the old one is valid for {OLD_KEY_VALID.days} more days")
+    old = "no longer valid" if arguments.at_once else f"valid for {OLD_KEY_VALID.days} more days"
+    print(f"{arguments.out}/key is new; the old one is {old}")
 
 
 async def _audit(settings: Settings, _: argparse.Namespace) -> None:
@@ -172,6 +185,23 @@ async def _outbox(settings: Settings, arguments: argparse.Namespace) -> None:
             return
         for row in await relay.parked(connection):
             print(f"{row['event']} {row['type']} {row['key']} {row['consumer']} {row['parked_at']}: {row['error']}")
+
+
+async def _quarantine(settings: Settings, arguments: argparse.Namespace) -> None:
+    from fleet_server.domains.telemetry.clearing import discard, fills
+    from fleet_server.ingest.commit import ROOM
+    from fleet_server.kernel.database import Database
+
+    async with Database(settings.database.url("owner"), size=1) as database, database.system() as connection:
+        if arguments.discard is not None:
+            count = await discard(connection, arguments.discard)
+            print(f"{count} messages of {arguments.discard} are gone")
+            return
+        for fill in await fills(connection):
+            share = 100 * fill.octets / ROOM
+            print(
+                f"{fill.gateway} {fill.reason}: {fill.messages} messages, {fill.octets} bytes, {share:.0f} % of its room"
+            )
 
 
 async def _openapi(settings: Settings, _: argparse.Namespace) -> None:

@@ -29,7 +29,7 @@ a first simulation:
   kind = "tcp"                 # or rtu-over-tcp, or pty with link = "ttyBENCH"
   listen = "127.0.0.1:5020"
   [[bus.device]]
-  code = "D1101149001000101X"
+  code = "D11011490010001015"
   name = "lamp"
   model = "lamp_controller"
   unit = 1

@@ -65,10 +65,10 @@ class Config:
 
 def load(path: Path) -> Config:
     """Raises ConfigError with all mistakes found, OSError when the file cannot be read."""
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # of the encoding, or of TOML
         raise ConfigError(f"{path}: not TOML: {error}") from None
     reader = _Reader(path, text)
     config = reader.config(document)
@@ -212,7 +212,7 @@ class _Reader:
     def _listen(self, table: _Table) -> tuple[str, int]:
         given = table.take("listen", str, "127.0.0.1:0") or ""
         host, _, port = given.rpartition(":")
-        if not host or not port.isdigit() or int(port) > 65535:
+        if not host or not port.isdecimal() or int(port) > 65535:
             table.blame("listen", f"is to be host:port, port 0 for any, not {given!r}")
             return "127.0.0.1", 0
         return host, int(port)

@@ -55,7 +55,7 @@ class ControlServer:
             if not isinstance(asked, dict) or str(asked.get("do")) not in _DEEDS:
                 raise Refused(f'send {{"do": one of {", ".join(_DEEDS)}}}, one JSON object a line')
             return {"ok": True} | _DEEDS[str(asked["do"])](self._simulation, asked)
-        except (Refused, ValueError) as error:
+        except (Refused, ValueError, OverflowError) as error:  # JSON's 1e999 is infinity
             return {"ok": False, "error": str(error)}
 
 

@@ -109,4 +109,4 @@ class Health:
 
     def next_probe_at(self) -> int | None:
         """When the next probe is due by its back-off alone."""
-        return min((self.devices[device].probe_at for device in self._dead), default=None)
+        return min(self.devices[device].probe_at for device in self._dead) if self._dead else None

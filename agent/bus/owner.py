@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
+from agent.bus.alarm import Alarm
 from agent.bus.counters import BusCounters, DeviceCounters, Utilisation
 from agent.bus.device import Device, Outcome, Reader
 from agent.bus.health import MAX_BACKOFF_MS, Change, Health, backoff_ms
 from agent.bus.quiet import RateLimit
 from agent.bus.schedule import Due, Schedule
 from agent.clock import boottime_ms
-from drivers.base import DeviceError, Line, LineDown, NotSent, Reading, Unreachable
+from drivers.base import DeviceError, Line, LineDown, NotSent, Reading, Readings, Unreachable
 from protocols.quality import Quality
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ LONGEST_SLEEP_MS = 60_000
 class Sink(Protocol):
     """Where readings go: agent.pipeline."""
 
-    def add(self, device: int, tick: int, readings: Sequence[Reading]) -> None: ...
+    def add(self, device: int, tick: int, readings: Readings) -> None: ...
 
     def missed(self, device: int, tick: int, quality: int) -> None: ...
 
@@ -45,7 +46,10 @@ class _Job(NamedTuple):
 
 
 class Bus:
-    """`on_change` is told of every device that stops or begins to answer; Change.device is its `Device.index`."""
+    """`on_change` is told of every device that stops or begins to answer; Change.device is its `Device.index`.
+
+    Buses that share an `alarm` wake together.
+    """
 
     def __init__(
         self,
@@ -55,6 +59,7 @@ class Bus:
         timeout_s: float,
         sink: Sink,
         on_change: Callable[[Change], None],
+        alarm: Alarm | None = None,
     ) -> None:
         now = boottime_ms()
         self.name = name
@@ -68,6 +73,7 @@ class Bus:
         self._timeout_s = timeout_s
         self._sink = sink
         self._on_change = on_change
+        self._alarm = alarm or Alarm()
         self._readers = [Reader(device) for device in devices]
         self._schedule = Schedule([device.period_ms for device in devices], now)
         self._jobs: deque[_Job] = deque()
@@ -171,14 +177,12 @@ class Bus:
     async def _sleep(self, now: int, *moments: int | None) -> None:
         """Until the first of `moments`, or until someone asks for a write."""
         wake_at = min([now + LONGEST_SLEEP_MS, *(moment for moment in moments if moment is not None)])
-        loop = asyncio.get_running_loop()
-        self._sleeper = loop.create_future()
-        timer = loop.call_later((wake_at - now) / 1000, _wake, self._sleeper)
+        sleeper = self._sleeper = asyncio.get_running_loop().create_future()
+        self._alarm.wake(sleeper, wake_at, now)
         try:
-            await self._sleeper
+            await sleeper
         finally:
             self._sleeper = None
-            timer.cancel()
 
     async def _poll(self, due: Due, now: int) -> None:
         device, counters = self.devices[due.device], self.counters.devices[due.device]
@@ -191,7 +195,7 @@ class Bus:
         outcome = await self._readers[due.device].read(self._line, self._timeout_s)
         if outcome.answered:
             readings = outcome.readings
-            counters.values += len(readings) - [reading.value for reading in readings].count(None)
+            counters.values += len(readings) - readings.values.count(None)
             counters.last_tick = due.tick
             self._sink.add(device.index, due.tick, readings)
         else:

@@ -9,7 +9,7 @@ from agent.pipeline.device import PART_BYTES, DeviceLane
 from agent.pipeline.emit import Ready
 from agent.pipeline.plan import DevicePlan, outputs
 from agent.pipeline.readings import MAX_TICKS
-from drivers.base import Reading
+from drivers.base import Readings
 from protocols.edge.columns import Group
 from protocols.edge.messages import MAX_GROUPS
 
@@ -56,7 +56,7 @@ class Pipeline:
         total.resets = sum(smoother.resets for smoother in smoothers)
         return total
 
-    def add(self, device: int, tick_boot_ms: int, readings: Sequence[Reading]) -> None:
+    def add(self, device: int, tick_boot_ms: int, readings: Readings) -> None:
         """Takes what one request read at a tick. A tick older than the device's newest is counted and dropped."""
         lane = self._devices[device]
         self._counters.readings += len(readings)
@@ -65,7 +65,7 @@ class Pipeline:
         elif lane.newest is not None and tick_boot_ms < lane.newest:
             self._counters.late += len(readings)
         else:
-            self._append(lane, tick_boot_ms, list(readings))
+            self._append(lane, tick_boot_ms, readings)
 
     def missed(self, device: int, tick_boot_ms: int, quality: int) -> None:
         """Takes note that the whole device gave nothing at a tick, and why: a Bad quality."""
@@ -93,7 +93,7 @@ class Pipeline:
         self._counters.values += values
         return Part(t0, groups, values)
 
-    def _append(self, lane: "DeviceLane", tick: int, row: list[Reading] | int) -> None:
+    def _append(self, lane: "DeviceLane", tick: int, row: Readings | int) -> None:
         lane.rows.append(tick, row)
         lane.newest = tick
         if len(lane.rows) > MAX_TICKS:

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,8 @@ from protocols.errors import ProtocolError
 
 log = logging.getLogger(__name__)
 
-SLOW_DISK = 8  # times the memory allowed, while the disk has not refused but only takes its time
+SLOW_DISK = 4  # times the memory allowed, while the disk has not refused but only takes its time
+STOP_S = 4.0  # a disk that neither takes nor refuses what waits when we leave is given up then
 
 
 @dataclass(eq=False)
@@ -60,20 +61,35 @@ class Keeper:
         self._store: Store | None = None
         self._waiting_bytes = 0
         self._unwritten = 0  # messages dropped from memory, not yet declared
+        self._in_hand = 0  # messages that the thread is about to commit
 
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
         opened: asyncio.Future[Snapshot] = self._loop.create_future()
         self._thread = threading.Thread(target=self._work, args=(opened,), name="spool", daemon=True)
         self._thread.start()
         self.snapshot = await opened
 
     async def stop(self) -> None:
-        """Commits what waits, if the disk takes it."""
+        """Commits what waits. Raises DiskRefused, with how much is lost, if the disk does not take it."""
         with self._changed:
             self._closing = True
             self._changed.notify()
-        await asyncio.to_thread(self._thread.join)
+        _, hangs = await asyncio.wait([self._ended], timeout=STOP_S)  # not join(): the disk may answer never
+        if hangs:
+            raise DiskRefused(f"the disk has not answered for {STOP_S:g} s; {self._told_lost()}")
+        if self.waiting:
+            raise DiskRefused(f"{self.refused}; {self._told_lost()}")
+
+    @property
+    def waiting(self) -> int:
+        """Messages that are not on disk: in memory, or dropped from it and not yet declared."""
+        with self._changed:
+            return self._unwritten + self._in_hand + _messages(self._jobs)
+
+    def _told_lost(self) -> str:
+        return f"{self.waiting} messages were not on disk and are lost"
 
     def future(self) -> "asyncio.Future[Any]":
         return self._loop.create_future()
@@ -120,8 +136,8 @@ class Keeper:
             while self._step():
                 pass
         finally:
-            if self._store is not None:
-                self._store.close()
+            self._let_go()
+            self._call(_settle, self._ended, None, None)
 
     def _open(self) -> Store:
         try:
@@ -133,6 +149,10 @@ class Keeper:
     def _opened(self) -> Store:
         if self._store is None:
             self._store = Store(self._path, self._quota, self.snapshot.counters)
+            if self._store.snapshot.incarnation != self.snapshot.incarnation:
+                self.recovered = self.recovered or "the spool's file was removed or replaced"
+                self.snapshot = self._store.snapshot
+                self._call(self.on_recovered, self.recovered)
         return self._store
 
     def _give_up(self, error: Damaged) -> None:
@@ -148,6 +168,7 @@ class Keeper:
             jobs = list(self._jobs)
             self._jobs.clear()
             self._waiting_bytes = sum(job.size for job in jobs)
+            self._in_hand = _messages(jobs)
             closing = self._closing
         writing = [job for job in jobs if job.writes]
         refused: list[Job] = []
@@ -161,6 +182,7 @@ class Keeper:
         self._deliver(done + [self._answer(job) for job in jobs if not job.writes])
         with self._changed:
             self._jobs.extendleft(reversed(refused))
+            self._in_hand = 0
             self._waiting_bytes = sum(job.size for job in self._jobs)
             dropped = self._trim()
         self._deliver(dropped)
@@ -238,14 +260,16 @@ class Keeper:
         if self._store is not None and self._store.is_stuck:
             self._let_go()
         waits = [job for job in jobs if job.patient and not closing]
-        return [(job, None, SpoolRefused(why)) for job in jobs if job not in waits], waits
+        if closing:
+            with self._changed:
+                self._unwritten += _messages(jobs)
+        return [(job, None, SpoolRefused(why)) for job in jobs if closing or not job.patient], waits
 
     def _recover(self, error: Damaged) -> None:
         """Gives the file up and begins a new one, which may raise DiskRefused."""
         self._let_go()
         self._give_up(error)
-        self.snapshot = self._opened().snapshot
-        self._call(self.on_recovered, self.recovered)
+        self._opened()
 
     def _let_go(self) -> None:
         if self._store is not None:
@@ -274,6 +298,10 @@ def _settle(future: "asyncio.Future[Any]", result: object, error: BaseException 
         future.set_result(result)
     else:
         future.set_exception(error)
+
+
+def _messages(jobs: Iterable[Job]) -> int:
+    return sum(job.size > 0 for job in jobs)
 
 
 def _nothing() -> None:

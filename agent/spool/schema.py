@@ -7,6 +7,7 @@ from pathlib import Path
 
 from agent.spool.errors import Damaged, told
 from agent.spool.records import Snapshot
+from agent.spool.room import LOG_BYTES
 from protocols.edge.messages import DropCause, Dropped, digest
 
 APPLICATION_ID = 0x48544E47  # "HTNG"
@@ -36,7 +37,7 @@ _PRAGMAS = (
     "journal_mode = WAL",
     "synchronous = FULL",  # a commit that returned is on disk
     "wal_autocheckpoint = 1000",
-    f"journal_size_limit = {8 << 20}",
+    f"journal_size_limit = {LOG_BYTES}",
     "cache_size = -2000",
     "temp_store = MEMORY",
 )

@@ -1,6 +1,7 @@
 """The spool as the rest of the agent sees it."""
 
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from agent.spool.keeper import Job, Keeper
 from agent.spool.records import CommandRecord, Freed, Row, Snapshot
 from agent.spool.store import Store
+from protocols.edge.columns import Column
 from protocols.edge.messages import AckRange, Batch, Birth, Event, Spooled
 
 if TYPE_CHECKING:
@@ -19,14 +21,19 @@ GROUP_S = 0.05  # how long a message that is not urgent waits for company before
 RETRY_S = 1.0  # between attempts while the disk refuses
 MEMORY_BYTES = 4 << 20  # of messages that wait while the disk refuses; older data beyond it is dropped
 
+INTEGER_BYTES = 32
+
 T = TypeVar("T")
 
 
 class Spool:
     """`async with Spool(data_dir / "spool.db", quota_bytes) as spool:`
 
-    Entering raises SpoolInUse or DiskRefused. A damaged file is moved aside and a new one begun; `recovered` then
-    says why; if that happens later, what on_recovered() was given is called: the birth must be put again.
+    Entering raises SpoolInUse or DiskRefused. Leaving commits what waits; where the disk does not take it within
+    seconds it raises DiskRefused, with how many messages are lost.
+
+    A damaged file is moved aside and a new one begun; `recovered` then says why; if that happens later, what
+    on_recovered() was given is called: the birth must be put again.
 
     A message is put with any incarnation and seq in its Origin; the spool writes its own in, inside the transaction
     that keeps it.
@@ -59,6 +66,11 @@ class Spool:
     def refused(self) -> str | None:
         """What the disk says while it takes nothing."""
         return self._keeper.refused
+
+    @property
+    def waiting(self) -> int:
+        """Messages that were handed over and are not on disk; of any thread."""
+        return self._keeper.waiting
 
     def on_commit(self, call: Callable[[], None]) -> None:
         """Calls `call` in the event loop after each commit."""
@@ -141,11 +153,19 @@ class Spool:
 
 
 def _weight(message: Spooled) -> int:
-    """About what a message takes of memory while it waits."""
+    """What a message takes of memory while it waits, and rather more than less."""
     match message:
         case Batch():
-            columns = [column for group in message.groups for column in group.columns]
-            return 512 + sum(column.values.nbytes + 256 for column in columns)
+            return 1024 + sum(
+                256 + group.times.nbytes + sum(_column_weight(column) for column in group.columns)
+                for group in message.groups
+            )
         case Birth():
-            return 512 + len(message.description)
-    return 1024
+            return 1024 + len(message.description)
+    return 2048
+
+
+def _column_weight(column: Column) -> int:
+    """Qualities are objects in a dict: a failed reading takes more of memory than a good one."""
+    told = sys.getsizeof(column.quality) + 2 * INTEGER_BYTES * len(column.quality)
+    return 448 + column.values.nbytes + column.present.nbytes + told

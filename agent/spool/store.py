@@ -1,15 +1,15 @@
 """The spool's rows: all SQL, inside transactions that whoever uses it opens and ends."""
 
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from agent.spool.errors import told
+from agent.spool.errors import DiskRefused, told
 from agent.spool.ranges import with_dropped
 from agent.spool.records import NONE, CommandRecord, Counters, Freed, Row
+from agent.spool.room import FILE_BYTES, PAGE, free_bytes, keep_place, take_place
 from agent.spool.schema import life, load, new_incarnation, open_database
 from protocols.edge.birth import description_hash
 from protocols.edge.messages import (
@@ -28,9 +28,8 @@ from protocols.edge.messages import (
 
 LEAVES = ("birth", "data", "event")  # as numbered in the file
 EXPENDABLE, WANTED, BIRTH = 0, 1, 2  # what goes first when the quota is reached; births never go
-PAGE = 4096
 ROW_BYTES = 160  # a row without its payload, with its share of the index and of its page
-SPARE_DISK = 16 << 20  # room that the quota leaves on the disk: without it, nothing could be freed either
+SPARE_BYTES = FILE_BYTES // 2  # room that is left, so that no commit makes the file grow on a disk that is full
 MAX_GONE = 4096  # digests of freed rows that are remembered, for ranges that reach back over them
 MAX_RANGE = 100_000
 MAX_COMMANDS = 10_000  # ids remembered beyond the unfinished ones; an older one has long expired
@@ -51,12 +50,16 @@ class Store:
         self._db = open_database(path)
         try:
             self.snapshot = self._now = replace(load(self._db, quota), counters=counters)
+            self._file = _identity(path)
+            with told():
+                take_place(self._db, path, min(FILE_BYTES, quota))
         except BaseException:
             self._db.close()
             raise
 
     def close(self) -> None:
         self._db.close()
+        keep_place(self.path)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -64,6 +67,8 @@ class Store:
         self._now, self._gone_now = self.snapshot, {}
         try:
             with told():
+                if _identity(self.path) != self._file:
+                    raise DiskRefused("the spool's file was removed or replaced")
                 self._db.execute("BEGIN IMMEDIATE")
                 yield
                 self._enforce_quota()
@@ -265,8 +270,8 @@ class Store:
 
     def _enforce_quota(self) -> None:
         """Drops the oldest data, then the oldest events, until the rest fits; and says so."""
-        free = _free_disk(self.path) + self._db.execute("PRAGMA freelist_count").fetchone()[0] * PAGE
-        allowed = min(self.quota, self._now.bytes + free - SPARE_DISK)
+        spare = min(SPARE_BYTES, self.quota // 2)
+        allowed = min(self.quota, self._now.bytes + free_bytes(self._db, self.path) - spare)
         excess = self._now.bytes - allowed
         if excess <= 0:
             return
@@ -315,8 +320,11 @@ class Store:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether a transaction could not even be rolled back: the file must be opened anew."""
-        return self._db.in_transaction
+        """Whether the file must be opened anew: a transaction could not even be rolled back, or it is another file.
+
+        A file that was removed takes writes as before, and all that it holds is gone when it is closed.
+        """
+        return self._db.in_transaction or _identity(self.path) != self._file
 
 
 def _is_sound(leaf: object, payload: object, kept_digest: object, birth: object) -> bool:
@@ -333,6 +341,9 @@ def row_bytes(payload: int) -> int:
     return -(-(payload + ROW_BYTES) // PAGE) * PAGE
 
 
-def _free_disk(path: Path) -> int:
-    disk = os.statvfs(path.parent)
-    return disk.f_bavail * disk.f_frsize
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        file = path.stat()
+    except OSError:
+        return None
+    return file.st_dev, file.st_ino

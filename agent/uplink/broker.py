@@ -1,14 +1,19 @@
 """Where the broker is, and how to speak to it."""
 
+import asyncio
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from aiomqtt import MqttError
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
+TIMEOUT_S = 10.0  # for the broker's answer
 MAX_PACKET = 512 << 10  # what comes down is far smaller; the broker is not to send us more
 
 
@@ -44,3 +49,17 @@ def connect_properties() -> Properties:
     properties.SessionExpiryInterval = 0
     properties.MaximumPacketSize = MAX_PACKET
     return properties
+
+
+@asynccontextmanager
+async def within(seconds: float) -> AsyncIterator[None]:
+    """Raises MqttError when the time is over.
+
+    In the place of aiomqtt's own timeouts, which go through asyncio.wait_for: until Python 3.12 that loses a
+    cancellation which meets the answer, and the gateway would then never end.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise MqttError(f"no answer within {seconds:g} s") from None

@@ -21,14 +21,14 @@ def open_downward(
     gateway: str, keys: Mapping[bytes, bytes], incarnation: int, topic: str, payload: bytes, retained: bool
 ) -> Acknowledgement | Command:
     """The message, if it is one of ours, for this gateway, sealed under its key, and of this incarnation."""
-    if retained:
-        raise Refused("retained", f"{topic}: a broker's store is no source of commands")
     try:
         address = parse_topic(topic)
     except RemoteProtocolError as error:
         raise Refused("topic", str(error)) from None
     if address not in [Address(gateway, leaf) for leaf in DOWNWARD]:
         raise Refused("topic", f"{topic}: not for this gateway")
+    if retained:
+        raise Refused("retained", f"{topic}: a broker's store is no source of commands")
     try:
         message = open_sealed(address, payload, dict(keys)).message
     except RemoteProtocolError as error:

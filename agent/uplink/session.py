@@ -12,6 +12,7 @@ from aiomqtt import Client, Message, MqttError
 
 from agent.spool.records import Row
 from agent.spool.spool import Spool
+from agent.uplink.broker import TIMEOUT_S, within
 from agent.uplink.downward import Refused, open_downward
 from agent.uplink.window import Window
 from protocols.edge.envelope import Address, seal
@@ -184,7 +185,8 @@ class Session:
 
     async def _publish(self, leaf: str, payload: bytes, retain: bool = False) -> None:
         topic, sealed = self._link.sealed(leaf, payload)
-        await self._client.publish(topic, sealed, qos=1, retain=retain)
+        async with within(TIMEOUT_S):
+            await self._client.publish(topic, sealed, qos=1, retain=retain)
 
     async def _publish_state(self, online: bool) -> None:
         self._number += 1

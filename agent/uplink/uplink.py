@@ -2,18 +2,20 @@
 
 import asyncio
 import logging
+import math
 import socket
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from random import Random
 
 from aiomqtt import Client, MqttError, ProtocolVersion, Will
+from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.spool.errors import SpoolRefused
 from agent.spool.spool import Spool
 from agent.uplink.backoff import Backoff
-from agent.uplink.broker import Broker, connect_properties
+from agent.uplink.broker import TIMEOUT_S, Broker, connect_properties, within
 from agent.uplink.downward import DOWNWARD
 from agent.uplink.session import Counters, Link, Session
 from agent.uplink.window import RESEND_S, WINDOW_BYTES, Window
@@ -23,8 +25,8 @@ from protocols.edge.messages import MAX_SEQ, Command, Origin, State, encode
 log = logging.getLogger(__name__)
 
 KEEPALIVE_S = 20
-TIMEOUT_S = 10.0
 FAREWELL_S = 1.0
+REFUSED_USER = (134, 135)  # MQTT 5, 3.2.2.2: bad user name or password, not authorised
 STEADY_S = 10.0  # a connection that lasted this long was not part of a failure
 
 
@@ -53,6 +55,7 @@ class Uplink:
         self.counters = Counters()
         self.connected = False
         self.since_ms: int | None = None  # when `connected` last changed, UTC
+        self.fault = ""  # why there is no connection
         self._broker = broker
         self._backoff = Backoff(random or Random())
         window = Window(window_bytes, resend_s)
@@ -68,13 +71,13 @@ class Uplink:
             try:
                 await self._connection()
             except* (MqttError, SpoolRefused, OSError) as group:
-                failure = _first(group)
+                self.fault = _first(group)
             if loop.time() - began > STEADY_S:
                 self._backoff.reset()
             wait = self._backoff.wait_s()
             self.counters.failures += 1
             where = f"{self._broker.host}:{self._broker.port}"
-            log.warning("gateway %s: broker %s: %s; again in %.1f s", self._link.gateway, where, failure, wait)
+            log.warning("gateway %s: broker %s: %s; again in %.1f s", self._link.gateway, where, self.fault, wait)
             await asyncio.sleep(wait)
 
     def state_changed(self) -> None:
@@ -85,7 +88,7 @@ class Uplink:
     async def _connection(self) -> None:
         """One connection from beginning to end. Raises what ended it."""
         connection = await self._link.spool.next_connection()
-        async with self._client(connection) as client:
+        async with _open(self._client(connection)) as client:
             client.pending_calls_threshold = 1_000_000  # calls in flight are meant; the window bounds them
             await self._subscribe(client)
             session = Session(client, self._link, connection)
@@ -116,7 +119,7 @@ class Uplink:
             properties=connect_properties(),
             will=Will(topic, will, qos=1),
             keepalive=KEEPALIVE_S,
-            timeout=TIMEOUT_S,
+            timeout=math.inf,  # within() bounds every wait
             tls_context=self._broker.tls_context(),
             max_queued_incoming_messages=1000,
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],  # else small messages wait 40 ms for company
@@ -125,7 +128,8 @@ class Uplink:
 
     async def _subscribe(self, client: Client) -> None:
         topics = [(Address(self._link.gateway, leaf).topic, 1) for leaf in DOWNWARD]
-        granted = await client.subscribe(topics)
+        async with within(TIMEOUT_S):
+            granted = await client.subscribe(topics)
         if any(isinstance(code, ReasonCode) and code.is_failure for code in granted):
             raise MqttError(f"the broker does not let {self._link.gateway} hear its own topics")
 
@@ -135,9 +139,30 @@ class Uplink:
         self.since_ms = self._link.state(0, 0, self.connected).t
 
 
+@asynccontextmanager
+async def _open(client: Client) -> AsyncIterator[Client]:
+    try:
+        async with within(TIMEOUT_S):
+            await client.__aenter__()
+        try:
+            yield client
+        finally:
+            with suppress(MqttError):  # what ended the connection is told, not how well it was closed
+                async with within(FAREWELL_S):
+                    await client.__aexit__(None, None, None)
+    finally:
+        # A packet that paho cannot take (a topic with a wildcard, say) ends the connection for aiomqtt, which leaves
+        # the socket open and watched: the loop would take up that packet for ever.
+        client._client._sock_close()  # noqa: SLF001
+
+
 def _first(group: BaseExceptionGroup[BaseException]) -> str:
     """What ended a connection, in words: to keep the error itself would keep alive all that it passed through."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
+    if isinstance(error, SpoolRefused):
+        return f"not spoken to, for the spool's disk refuses: {error}"
+    if isinstance(error, MqttConnectError) and getattr(error.rc, "value", None) in REFUSED_USER:
+        return f"{error}: is the gateway enrolled, and password_file what `hutong-fleet enrol` wrote?"
     return str(error) or type(error).__name__

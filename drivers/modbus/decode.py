@@ -2,24 +2,19 @@
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
-from itertools import repeat
 from operator import mul
 from struct import Struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from drivers.base import Channel, Nonsense, Number, Reading, Span
+from drivers.base import Channel, Nonsense, Number, Readings, Span
 from drivers.modbus.registers import NUMBER_TYPES, Scale, Table, byte_order
 from protocols.quality import Quality
 
 MAX_I64 = 2**63 - 1
 
-Decode = Callable[[bytes], list[Reading]]
-
-# Reading(*fields) through NamedTuple's own __new__ takes three times as long, and there are thousands a second.
-_reading: Callable[[tuple[int, Number | None, int]], Reading] = partial(tuple.__new__, Reading)
+Decode = Callable[[bytes], Readings]
 
 
 class Entry(NamedTuple):
@@ -58,12 +53,14 @@ def compile_span(entries: Sequence[tuple[int, Entry]], span: Span) -> Decode:
 
 def _compile_bits(inside: list[tuple[int, Entry]], span: Span) -> Decode:
     expected = (span.length + 7) // 8
-    places = [(index, entry.address - span.address) for index, entry in inside]
+    channels = tuple(index for index, _ in inside)
+    offsets = [entry.address - span.address for _, entry in inside]
+    all_good = (int(Quality.GOOD),) * len(inside)
 
-    def decode(raw: bytes) -> list[Reading]:
+    def decode(raw: bytes) -> Readings:
         _check_length(span, raw, expected)
         whole = int.from_bytes(raw, "little")
-        return [Reading(index, whole >> offset & 1, Quality.GOOD) for index, offset in places]
+        return Readings(channels, tuple([whole >> offset & 1 for offset in offsets]), all_good)
 
     return decode
 
@@ -82,38 +79,44 @@ def _compile_registers(inside: list[tuple[int, Entry]], span: Span) -> Decode:
         dtype=np.intp,
     )
     unpack = Struct("<" + "".join(NUMBER_TYPES[kind].code for _, kind, _ in fields)).unpack
-    indexes = [index for index, _ in inside]
+    channels = tuple(index for index, _ in inside)
+    all_good = (int(Quality.GOOD),) * len(inside)
     mantissas = [entry.scale.mantissa for _, entry in inside]
     plain = sources == list(range(len(fields))) and set(mantissas) <= {1}
     # What is left to do is done for the few that need it, since a plain channel is one of thousands a second.
-    repairs, guards, floats = [], [], []
-    for position, (index, entry) in enumerate(inside):
-        source, no_value = sources[position], Reading(index, None, Quality.BAD_SENSOR_FAILURE)
-        if (repair := _repair(index, entry)) is not None:
-            repairs.append((position, source, repair))
-        if entry.sentinels:
-            guards.append((position, source, entry.sentinels, no_value))
-        if NUMBER_TYPES[entry.type].is_float:
-            floats.append((position, source, no_value))
+    here = list(enumerate(entry for _, entry in inside))
+    bit_fields = [(at, entry.bits[0], (1 << entry.bits[1]) - 1) for at, entry in here if entry.bits is not None]
+    too_wide = [at for at, entry in here if _may_be_too_wide(entry)]
+    guards = [(at, sources[at], entry.sentinels) for at, entry in here if entry.sentinels]
+    floats = [(at, sources[at]) for at, entry in here if NUMBER_TYPES[entry.type].is_float]
+    only_floats = plain and len(floats) == len(fields)
 
-    def decode(raw: bytes) -> list[Reading]:
+    def decode(raw: bytes) -> Readings:
         _check_length(span, raw, expected)
         numbers = unpack(np.frombuffer(raw, np.uint8).take(gather).tobytes())
-        values = numbers if plain else map(mul, [numbers[source] for source in sources], mantissas)
-        readings = list(map(_reading, zip(indexes, values, repeat(0), strict=False)))
-        for position, source, repair in repairs:
-            readings[position] = repair(numbers[source])
-        for position, source, sentinels, no_value in guards:
-            if numbers[source] in sentinels:
-                readings[position] = no_value
+        values: list[Any] = list(numbers if plain else map(mul, [numbers[source] for source in sources], mantissas))
+        for at, lowest, mask in bit_fields:
+            values[at] = values[at] >> lowest & mask
+        lost = [(at, Quality.BAD_OUT_OF_RANGE) for at in too_wide if abs(values[at]) > MAX_I64]
+        lost += [(at, Quality.BAD_SENSOR_FAILURE) for at, source, words in guards if numbers[source] in words]
         # NaN and infinity never travel, whether or not the model lists them; one of them makes the sum another.
-        if floats and not math.isfinite(sum(numbers[source] for _, source, _ in floats)):
-            for position, source, no_value in floats:
-                if not math.isfinite(numbers[source]):
-                    readings[position] = no_value
-        return readings
+        total = sum(numbers if only_floats else [numbers[source] for _, source in floats])
+        if not math.isfinite(total):
+            lost += [(at, Quality.BAD_SENSOR_FAILURE) for at, source in floats if not math.isfinite(numbers[source])]
+        if not lost:
+            return Readings(channels, tuple(values), all_good)
+        return _without(Readings(channels, tuple(values), all_good), dict(lost))
 
     return decode
+
+
+def _without(readings: Readings, lost: dict[int, Quality]) -> Readings:
+    """With no value, and the reason for none, at each position in `lost`."""
+    return Readings(
+        readings.channels,
+        tuple(None if at in lost else value for at, value in enumerate(readings.values)),
+        tuple(int(lost.get(at, quality)) for at, quality in enumerate(readings.qualities)),
+    )
 
 
 def _check_length(span: Span, raw: bytes, expected: int) -> None:
@@ -121,19 +124,6 @@ def _check_length(span: Span, raw: bytes, expected: int) -> None:
         raise Nonsense(f"{span.space} {span.address}: {len(raw)} bytes for {span.length} addresses, not {expected}")
 
 
-def _repair(index: int, entry: Entry) -> Callable[[int], Reading] | None:
-    """What makes the channel's reading of a number, where that is more than a multiplication."""
-    if entry.bits is not None:
-        shift, mask = entry.bits[0], (1 << entry.bits[1]) - 1
-        return lambda number: Reading(index, number >> shift & mask, Quality.GOOD)
-    mantissa = entry.scale.mantissa
-    if NUMBER_TYPES[entry.type].highest * mantissa <= MAX_I64:
-        return None
-
-    def bound(number: int) -> Reading:
-        value = number * mantissa
-        if abs(value) > MAX_I64:
-            return Reading(index, None, Quality.BAD_OUT_OF_RANGE)
-        return Reading(index, value, Quality.GOOD)
-
-    return bound
+def _may_be_too_wide(entry: Entry) -> bool:
+    """Whether a column's integers may not hold the scaled number."""
+    return entry.bits is None and NUMBER_TYPES[entry.type].highest * entry.scale.mantissa > MAX_I64

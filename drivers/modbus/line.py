@@ -18,6 +18,7 @@ from protocols.modbus.pdu import (
     Response,
 )
 
+_READ = (ReadBitsResponse, ReadRegistersResponse)
 # A gateway says so of a device behind it; the device itself said nothing.
 _NOT_THE_DEVICE = (ExceptionCode.GATEWAY_PATH_UNAVAILABLE, ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND)
 
@@ -40,7 +41,7 @@ class ModbusLine(ABC):
 
     async def read(self, unit: int, span: Span, timeout: float) -> bytes:
         response = await self._accepted(unit, read_request(span), timeout)
-        if not isinstance(response, ReadBitsResponse | ReadRegistersResponse):
+        if not isinstance(response, _READ):
             raise TypeError(response)
         return response.data
 

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from drivers.base import Channel, Limits, NotSent, Point, Reading, Span
+from drivers.base import Channel, Limits, NotSent, Point, Readings, Span
 from drivers.modbus.decode import Decode, Entry, compile_span
 from drivers.modbus.registers import NUMBER_TYPES, Table, float_exactly, to_wire
 from protocols.modbus.pdu import (
@@ -44,7 +44,7 @@ class RegisterModel:
         # The spans that are asked come from the planner and are few, so nothing is ever thrown out.
         self._spans: dict[Span, Decode] = {}
 
-    def decode(self, span: Span, raw: bytes) -> list[Reading]:
+    def decode(self, span: Span, raw: bytes) -> Readings:
         decode = self._spans.get(span)
         if decode is None:
             decode = self._spans[span] = compile_span(list(enumerate(self.entries)), span)

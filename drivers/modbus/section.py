@@ -9,6 +9,7 @@ from drivers.base import ModelError
 
 T = TypeVar("T")
 LANGUAGES = ("en", "zh")
+MAX_EXPONENT = 38  # of f32, and more than any 64-bit register needs; 1E+999999999 would take all memory as an integer
 
 
 class Section:
@@ -87,7 +88,7 @@ class Section:
                 number = Decimal(value)
             except InvalidOperation:
                 number = Decimal("NaN")
-            if number.is_finite():
+            if number.is_finite() and abs(number.adjusted()) <= MAX_EXPONENT:
                 return number
         raise self.wrong(key, f'must be a decimal number as a text, such as "0.1", not {value!r}')
 

@@ -1,6 +1,7 @@
 """A serial port on the event loop: pyserial sets it up, the loop watches its descriptor."""
 
 import asyncio
+import errno
 import os
 from collections.abc import Callable
 
@@ -45,7 +46,7 @@ class SerialPort:
             )
             self._port.reset_input_buffer()
         except (OSError, ValueError) as error:  # SerialException is an OSError
-            raise LineDown(f"{self.where}: cannot be opened: {error}") from None
+            raise LineDown(f"{self.where}: cannot be opened: {_cause(error)}") from None
         asyncio.get_running_loop().add_reader(self._port.fileno(), self._readable)
 
     async def close(self) -> None:
@@ -103,3 +104,16 @@ class SerialPort:
             self._unsent.clear()
             port.close()
             self._on_lost(f"lost: {cause}")
+
+
+def _cause(error: OSError | ValueError) -> str:
+    """pyserial says the path and the system's words twice over."""
+    match getattr(error, "errno", None):
+        case None:
+            return str(error)
+        case errno.EACCES:
+            return "Permission denied; is this user in the group of the port (dialout)?"
+        case errno.EAGAIN | errno.EBUSY:
+            return "another program has it open"
+        case number:
+            return os.strerror(number)

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from drivers.base import DeviceError, LineDown, Nonsense, Unreachable
+from drivers.modbus.deadline import Deadline
 from drivers.modbus.keepalive import keep_alive
 from drivers.modbus.line import ModbusLine, split_address
 from protocols.errors import RemoteProtocolError
@@ -15,9 +16,11 @@ from protocols.modbus.tcp import PORT, TcpDecoder, encode_tcp
 
 log = logging.getLogger(__name__)
 
+BUFFER_BYTES = 512  # a frame has at most 260
 
-@dataclass(frozen=True)
-class _Asked:
+
+class _Asked(NamedTuple):
+    timeout: float
     unit: int
     transaction: int
     request: Request
@@ -42,7 +45,7 @@ class TcpLine(ModbusLine):
         loop = asyncio.get_running_loop()
         try:
             _, self._connection = await loop.create_connection(lambda: _Connection(self), self._host, self._port)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a host that cannot even be looked up
             raise LineDown(f"{self.where}: no connection: {error}") from None
 
     async def close(self) -> None:
@@ -55,23 +58,10 @@ class TcpLine(ModbusLine):
         if connection is None or connection.lost:
             raise LineDown(f"{self.where}: {connection.lost if connection else 'not connected'}")
         self._transaction = (self._transaction + 1) & 0xFFFF
-        loop = asyncio.get_running_loop()
-        asked = _Asked(unit, self._transaction, request, loop.create_future())
-        # One timer costs a third of what asyncio.timeout does, and this runs for each request.
-        timer = loop.call_later(timeout, self._give_up, asked, timeout)
-        connection.ask(asked)
-        try:
-            return await asked.answer
-        finally:
-            timer.cancel()
-            connection.forget()
-
-    def _give_up(self, asked: _Asked, timeout: float) -> None:
-        if not asked.answer.done():
-            asked.answer.set_exception(Unreachable(f"{self.of(asked.unit)}: no answer within {timeout:g} s"))
+        return await connection.ask(unit, self._transaction, request, timeout)
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(asyncio.BufferedProtocol):
     """`lost` says why there is no connection any more; it is empty while there is one."""
 
     def __init__(self, line: TcpLine) -> None:
@@ -80,20 +70,33 @@ class _Connection(asyncio.Protocol):
         self._decoder = TcpDecoder()
         self._asked: _Asked | None = None
         self._transport: asyncio.Transport | None = None
-        self._closed = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._closed = self._loop.create_future()
+        self._deadline = Deadline(self._give_up)
+        # An asyncio.Protocol would be given 256 KiB, made for each answer of a hundred bytes.
+        self._buffer = bytearray(BUFFER_BYTES)
+        self._view = memoryview(self._buffer)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - create_connection makes no other
         self._transport = transport
         keep_alive(transport)
 
-    def ask(self, asked: _Asked) -> None:
-        self._asked = asked
+    async def ask(self, unit: int, transaction: int, request: Request, timeout: float) -> Response:
+        asked = self._asked = _Asked(timeout, unit, transaction, request, self._loop.create_future())
+        self._deadline.set(timeout)
         if self._transport is not None:
-            self._transport.write(encode_tcp(Frame(asked.unit, asked.request.encode(), asked.transaction)))
+            self._transport.write(encode_tcp(Frame(unit, request.encode(), transaction)))
+        try:
+            return await asked.answer
+        finally:
+            self._deadline.clear()
+            self._asked = None
 
-    def forget(self) -> None:
-        self._asked = None
+    def _give_up(self) -> None:
+        if self._asked is not None:
+            where, timeout = self._line.of(self._asked.unit), self._asked.timeout
+            self._fail(Unreachable(f"{where}: no answer within {timeout:g} s"))
 
     async def close(self) -> None:
         if self._transport is not None:
@@ -101,8 +104,11 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
             await self._closed
 
-    def data_received(self, data: bytes) -> None:
-        self._decoder.receive_data(data)
+    def get_buffer(self, _: int) -> bytearray:
+        return self._buffer
+
+    def buffer_updated(self, count: int) -> None:
+        self._decoder.receive_data(bytes(self._view[:count]))
         try:
             while (frame := self._decoder.next_frame()) is not NEED_DATA:
                 self._take(frame)
@@ -126,6 +132,7 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._lose(f"connection lost: {error or 'closed by the device'}")
         self._fail(LineDown(f"{self._line.where}: {self.lost}"))
+        self._deadline.close()
         if not self._closed.done():
             self._closed.set_result(None)
 

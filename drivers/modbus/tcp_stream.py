@@ -27,7 +27,7 @@ class TcpStream(asyncio.Protocol):
         self._on_data, self._on_lost = on_data, on_lost
         try:
             await loop.create_connection(lambda: self, self._host, self._port)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a host that cannot even be looked up
             raise LineDown(f"{self.where}: no connection: {error}") from None
 
     def write(self, data: bytes) -> None:

@@ -1,6 +1,6 @@
 """A raw MQTT message -> an authentic one, or the reason why it is none. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from protocols.edge import envelope
@@ -34,10 +34,26 @@ class Raw:
 
 @dataclass(frozen=True, eq=False)
 class Arrival:
+    """`key` is the one it was sealed with, which the answer is sealed with too: while a key is being replaced, the
+    server does not know which one a gateway has."""
+
     raw: Raw
     message: Upward
     payload: bytes
     digest: bytes
+    key: bytes = field(repr=False)
+
+    @property
+    def identity(self) -> tuple[str, int, int]:
+        """Gateway, incarnation and seq, 0 for a State, which has none: States are heard before the batches behind
+        them."""
+        match self.message:
+            case State() as state:
+                return state.gateway, state.incarnation, 0
+            case Unreadable() as message:
+                return message.gateway, message.incarnation, message.seq
+            case message:
+                return message.origin.gateway, message.origin.incarnation, message.origin.seq
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +84,7 @@ def open_raw(raw: Raw, address: Address, keys: dict[bytes, bytes]) -> Arrival | 
     if not keys:
         return Refused(raw, address.gateway, "unknown-gateway", "no such gateway is enrolled here")
     try:
-        payload = envelope.unseal(address, raw.sealed, keys)
+        payload, key = _unseal(address, raw.sealed, keys)
     except RemoteProtocolError as error:
         return Refused(raw, address.gateway, "not-authentic", str(error))
     try:
@@ -79,9 +95,20 @@ def open_raw(raw: Raw, address: Address, keys: dict[bytes, bytes]) -> Arrival | 
         unreadable = _salvage(payload, address, str(error))
         if unreadable is None:
             return Refused(raw, address.gateway, "unreadable", str(error))
-        return Arrival(raw, unreadable, payload, digest(payload))
+        return Arrival(raw, unreadable, payload, digest(payload), key)
     assert isinstance(message, Birth | Batch | Event | State)  # noqa: S101  # the address has an upward leaf
-    return Arrival(raw, message, payload, digest(payload))
+    return Arrival(raw, message, payload, digest(payload), key)
+
+
+def _unseal(address: Address, sealed: bytes, keys: dict[bytes, bytes]) -> tuple[bytes, bytes]:
+    """The authentic payload, and the key that says so."""
+    for name, key in list(keys.items())[:-1]:
+        try:
+            return envelope.unseal(address, sealed, {name: key}), key
+        except RemoteProtocolError:
+            continue
+    name, key = list(keys.items())[-1]
+    return envelope.unseal(address, sealed, {name: key}), key
 
 
 def _salvage(payload: bytes, address: Address, fault: str) -> Unreadable | None:

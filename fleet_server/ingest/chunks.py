@@ -10,7 +10,7 @@ Little-endian, times in ms after the chunk's t0:
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,7 +110,7 @@ def _encode_axis(offsets: npt.NDArray[np.int64], columns: int) -> bytes:
     return _GROUP.pack(count, columns, 1) + offsets.astype(_I32).tobytes()
 
 
-def _encode_quality(quality: dict[int, int]) -> bytes:
+def _encode_quality(quality: Mapping[int, int]) -> bytes:
     indexes = sorted(quality)
     codes = [quality[index] for index in indexes]
     return _COUNT.pack(len(indexes)) + np.array(indexes, _U16).tobytes() + np.array(codes, _U16).tobytes()

@@ -49,18 +49,18 @@ class Outcome:
     days: set[date] = field(default_factory=set)  # whose partitions now exist
 
 
-async def _always(_gateway: str) -> bool:
-    return True
+async def _never(_gateway: str) -> bool:
+    return False
 
 
 @dataclass(frozen=True)
 class Known:
     """What the process remembers of earlier commits, which saves lookups and has no other effect; and whom it asks
-    whether a gateway is (still) enrolled."""
+    whether a gateway's devices may move to another."""
 
     plans: Mapping[BirthKey, Plan] = field(default_factory=dict)
     days: frozenset[date] = frozenset()
-    is_enrolled: Callable[[str], Awaitable[bool]] = _always
+    gives_up_devices: Callable[[str], Awaitable[bool]] = _never
 
 
 async def commit_group(
@@ -89,7 +89,7 @@ class _Group:
         self.outcome = Outcome()
 
     async def run(self, arrivals: Sequence[Arrival]) -> None:
-        keyed = sorted((( *_identity(arrival), at) for at, arrival in enumerate(arrivals)))  # fmt: skip
+        keyed = sorted((*arrival.identity, at) for at, arrival in enumerate(arrivals))
         cursors = await store.lock_cursors(
             self._connection, list({(gateway, incarnation) for gateway, incarnation, _, _ in keyed}), self._now
         )
@@ -133,7 +133,7 @@ class _Group:
         self.outcome.counts["stored:state"] += 1
 
     async def _take(self, cursor: Cursor, arrival: Arrival) -> None:
-        seq = _identity(arrival)[2]
+        seq = arrival.identity[2]
         verdict = cursor.judge(seq, arrival.digest)
         if verdict is Verdict.FRESH:
             status = await self._read(cursor, arrival, seq)
@@ -158,7 +158,7 @@ class _Group:
         """Store a message that was not received before, or say why not."""
         message = arrival.message
         fault: tuple[str, str] | None
-        if self._condemned:
+        if self._condemned and not isinstance(message, Birth):
             fault = ("poison", self._condemned)
         elif isinstance(message, Batch):
             plan = self._plans.get((cursor.gateway, message.birth))
@@ -167,7 +167,7 @@ class _Group:
                 return AckStatus.NEED_BIRTH
             fault = self._batch(cursor, message, plan)
         elif isinstance(message, Birth):
-            fault = await self._apply(cursor, message)
+            fault = ("poison", self._condemned) if self._condemned else await self._apply(cursor, message)
             if fault is not None:
                 # Without it the batches behind it cannot be read either: all of them stay with the gateway.
                 await self._quarantine_once(cursor, arrival, seq, *fault)
@@ -225,7 +225,7 @@ class _Group:
         return None
 
     async def _places(self, gateway: str, name: bytes, encoded: bytes, description: Description) -> Plan:
-        """Devices move once their gateway is no longer enrolled; else any gateway could claim any device."""
+        """Devices move once their gateway gives them up; else any gateway could claim any device."""
         heirless: set[str] = set()
         while True:
             try:
@@ -233,7 +233,7 @@ class _Group:
                     self._connection, gateway, name, encoded, description, self._now, heirless
                 )
             except store.ForeignDevice as error:
-                if await self._known.is_enrolled(error.owner):
+                if not await self._known.gives_up_devices(error.owner):
                     raise
                 heirless.add(error.owner)
 
@@ -355,17 +355,6 @@ def jsonable(value: Scalar) -> int | float | str | bool | None:
         case int() if abs(value) >= 2**53:
             return str(value)
     return value
-
-
-def _identity(arrival: Arrival) -> tuple[str, int, int]:
-    """Gateway, incarnation and seq, 0 for a State, which has none: States are heard before the batches behind them."""
-    match arrival.message:
-        case State() as state:
-            return state.gateway, state.incarnation, 0
-        case Unreadable() as message:
-            return message.gateway, message.incarnation, message.seq
-        case message:
-            return message.origin.gateway, message.origin.incarnation, message.origin.seq
 
 
 def _state_json(state: State) -> dict[str, object]:

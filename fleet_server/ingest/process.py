@@ -9,7 +9,7 @@ import logging
 import random
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import asyncpg
@@ -23,6 +23,7 @@ from fleet_server.ingest.session import Session
 from fleet_server.kernel.context import Context
 from fleet_server.kernel.domain import Companion, Publish
 from fleet_server.kernel.errors import Unavailable
+from protocols.edge.envelope import Address
 from protocols.edge.messages import AckStatus
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ async def run(context: Context, companions: Sequence[Companion] = ()) -> None:
             for lane in range(WORKERS):
                 tasks.create_task(ingest.work(lane))
             tasks.create_task(ingest.flush_counts())
+            tasks.create_task(ingest.follow_keys())
             for companion in companions:
                 tasks.create_task(_accompany(companion, context, session.publish))
 
@@ -55,7 +57,7 @@ class Ingest:
         self._context = context
         self._session = session
         self._keys = KeyCache(context.ports.gateway_keys)
-        self._known = Known(is_enrolled=self._is_enrolled)
+        self._known = Known(gives_up_devices=context.ports.gateway_keys.gives_up_devices)
         self._known_since = 0.0
         self._sampler = refusals.Sampler()
         self._process = uuid.uuid4()
@@ -80,6 +82,9 @@ class Ingest:
                 pause = min(2 * pause, LONGEST_PAUSE_S)
         await self._sample(refused)
         self._session.acknowledge(raws)
+
+    async def follow_keys(self) -> None:
+        await self._keys.follow(self._context.database)
 
     async def flush_counts(self) -> None:
         before = asyncio.get_running_loop().time()
@@ -116,9 +121,9 @@ class Ingest:
         if isinstance(address, Refused):
             return address
         now = asyncio.get_running_loop().time()
-        opened = open_raw(raw, address, await self._keys.keys(address.gateway, now))
+        opened = _open(raw, address, await self._keys.keys(address.gateway, now))
         if isinstance(opened, Refused) and not self._keys.is_fresh(address.gateway, now):
-            opened = open_raw(raw, address, await self._keys.keys(address.gateway, now, doubtful=True))
+            opened = _open(raw, address, await self._keys.keys(address.gateway, now, doubtful=True))
         return opened
 
     async def _store(self, arrivals: Sequence[Arrival], condemned: str = "") -> None:
@@ -140,7 +145,10 @@ class Ingest:
                 self.counts["unstorable"] += 1
                 log.exception("a message on %s can be neither stored nor quarantined", arrivals[0].raw.topic)
             return
-        await self._answer(outcome)
+        keys: dict[str, dict[bytes, None]] = {}
+        for arrival in arrivals:
+            keys.setdefault(arrival.identity[0], {})[arrival.key] = None
+        self._answer(outcome, keys)
 
     async def _commit(self, arrivals: Sequence[Arrival], condemned: str) -> Outcome:
         known = self._fresh_known()
@@ -158,17 +166,11 @@ class Ingest:
             self._known, self._known_since = replace(self._known, plans={}), now
         return self._known
 
-    async def _is_enrolled(self, gateway: str) -> bool:
-        return bool(await self._keys.keys(gateway, asyncio.get_running_loop().time()))
-
-    async def _answer(self, outcome: Outcome) -> None:
-        now = asyncio.get_running_loop().time()
+    def _answer(self, outcome: Outcome, keys: Mapping[str, Iterable[bytes]]) -> None:
+        """What the broker does not take is lost: the gateway sends again, and is answered then. `keys` are those each
+        gateway's messages were sealed with: two only while a key is being replaced and the broker repeats old ones."""
         for acknowledgement in answers.acknowledgements(outcome.answers):
-            try:
-                keys = await self._keys.keys(acknowledgement.gateway, now)
-            except (OSError, Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError):
-                continue  # it is committed; the gateway sends again and is answered then
-            for key in list(keys.values())[:1]:
+            for key in keys[acknowledgement.gateway]:
                 sent = self._session.publish(*answers.seal(acknowledgement, key))
                 self.counts["acknowledgements" if sent else "acknowledgements-unsent"] += 1
             for acked in acknowledgement.ranges:
@@ -190,3 +192,11 @@ class Ingest:
                 await store.add_rows(connection, store.Rows(quarantine=rows))
         except (OSError, TimeoutError, Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             log.warning("%d refused messages were not sampled: %s", len(kept), error)
+
+
+def _open(raw: Raw, address: Address, keys: dict[bytes, bytes]) -> Arrival | Refused:
+    try:
+        return open_raw(raw, address, keys)
+    except Exception as error:  # a fault of ours: it may cost this message its answer, and no other message anything
+        log.exception("a message on %s can be neither read nor refused", raw.topic)
+        return Refused(raw, address.gateway, "unreadable", f"{type(error).__name__}: {error}")

@@ -1,7 +1,8 @@
 """The MQTT session of ingest: what comes in waits here until it is settled, and only then does the broker hear of it.
 
 paho's thread receives and asyncio takes. The broker keeps to `RECEIVE_MAXIMUM` messages that are not acknowledged, so
-the queue is bounded by the other side; one that does not keep to it loses what is beyond `MOST_WAITING`.
+the queue is bounded by the other side. Messages of QoS 0, and a broker that does not keep to it, are bounded by us:
+what is beyond `MOST_WAITING` messages or `MOST_BYTES` is forgotten.
 """
 
 import asyncio
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 SHARE = "$share/ingest-{leaf}"
 RECEIVE_MAXIMUM = 2048
 MOST_WAITING = 4 * RECEIVE_MAXIMUM
+MOST_BYTES = 64 << 20  # waiting in one lane
 MAX_PACKET = 1 << 20  # bytes; above what the contract allows, so that an oversized message is seen and counted
 KEEPALIVE_S = 20
 LINGER_S = 0.05  # how long a group may wait for more messages
@@ -55,6 +57,7 @@ class _Lane:
 
     def __init__(self) -> None:
         self.waiting: deque[Raw] = deque()
+        self.came = self.went = 0  # bytes; each counted by one thread
         self.arrived = asyncio.Event()
         self.woken = False
 
@@ -107,7 +110,9 @@ class Session:
             await asyncio.sleep(IDLE_S)
             if len(waiting) == had:
                 break
-        return [waiting.popleft() for _ in range(min(most, len(waiting)))]
+        taken = [waiting.popleft() for _ in range(min(most, len(waiting)))]
+        chosen.went += sum(len(raw.sealed) for raw in taken)
+        return taken
 
     def acknowledge(self, settled: Sequence[Raw]) -> None:
         """Tell the broker; call it after the commit, or after the refusal was decided.
@@ -171,12 +176,16 @@ class Session:
             topic = "(not UTF-8)"
         gateway = topic.rpartition("/")[0]
         lane = self._lanes[zlib.crc32(gateway.encode()) % len(self._lanes)]
-        if len(lane.waiting) >= MOST_WAITING:
-            self.lost += 1
-            return
         receipt = Receipt(self._connection, message.mid, message.qos)
         if message.qos:
             self._arrivals.append(receipt)
+        size = len(message.payload)
+        if len(lane.waiting) >= MOST_WAITING or lane.came - lane.went + size > MOST_BYTES:
+            self.lost += 1
+            if message.qos:
+                self._settled.add(receipt)  # PUBACK means nothing: the gateway sends again what we do not answer
+            return
+        lane.came += size
         lane.waiting.append(Raw(topic, bytes(message.payload), receipt))
         if not lane.woken:
             lane.woken = True

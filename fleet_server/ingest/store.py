@@ -23,7 +23,7 @@ class ForeignDevice(Exception):
     """A birth describes a device whose stream belongs to another gateway, `owner`."""
 
     def __init__(self, device: str, owner: str) -> None:
-        super().__init__(f"device {device} belongs to gateway {owner}, which is enrolled")
+        super().__init__(f"device {device} belongs to gateway {owner}, which is not retired")
         self.owner = owner
 
 

@@ -97,19 +97,19 @@ async def _seal_batch(context: Context) -> int:
 def note_head(path: Path, position: int, digest: bytes, now: datetime) -> None:
     """Append `<time> <position> <hash>` unless it is the last line already."""
     line = f"{position} {digest.hex()}"
-    if path.exists() and _last_line(path).endswith(line):
-        return
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(f"{now:%Y-%m-%dT%H:%M:%SZ} {line}\n")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 200))
+        whole, _, cut = file.read().rpartition(b"\n")
+        if whole.endswith(line.encode()) and not cut:
+            return
+        # What a crash cut short was never a head. Were it written on, the file would have a line that is none.
+        file.truncate(size - len(cut))
+        file.seek(0, os.SEEK_END)
+        file.write(f"{now:%Y-%m-%dT%H:%M:%SZ} {line}\n".encode())
         file.flush()
         os.fsync(file.fileno())
-
-
-def _last_line(path: Path) -> str:
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 200))
-        return file.read().decode("ascii", "replace").rstrip("\n").rpartition("\n")[2]
 
 
 @dataclass(frozen=True)

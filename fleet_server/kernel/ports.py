@@ -70,10 +70,19 @@ class Ledger(Protocol):
     async def device(self, principal: Principal, code: str) -> DeviceSummary: ...
 
 
+KEYS_CHANGED = "gateway_keys"  # NOTIFY with the code of a gateway whose keys, or right to have any, are others now
+
+
 class GatewayKeys(Protocol):
+    """Asked with the ingest role."""
+
     async def keys(self, gateway: str) -> dict[bytes, bytes]:
         """The gateway's valid keys by key id (`protocols.edge.cose.key_id`), the newest first; {} if it is not
-        enrolled or retired. Read with the ingest role."""
+        enrolled or retired."""
+        ...
+
+    async def gives_up_devices(self, gateway: str) -> bool:
+        """Whether another gateway's birth may take over its devices."""
         ...
 
 

@@ -1,4 +1,7 @@
-"""Programs that a killed supervisor left behind. Only such are stopped as were noted, and still look like ours."""
+"""Programs that a killed supervisor left behind: where nothing ties them to it, or while they still wind up.
+
+Only such are stopped as were noted, and still look like ours.
+"""
 
 import json
 import logging

@@ -70,9 +70,17 @@ SOCKET_LIMIT = 103  # the shortest sockaddr_un of those we meet: macOS has 104 b
 
 def socket_folder(wanted: Path, longest_name: str) -> Path:
     """A folder of mode 0700 for unix sockets: `wanted`, unless a socket's path there would not fit into an address;
-    then one among temporary files, to be removed by `forget_socket_folder`."""
-    fits = len(os.fsencode(wanted / longest_name)) <= SOCKET_LIMIT
-    return private_folder(wanted if fits else Path(tempfile.mkdtemp(prefix="hutong-")))
+    then one among temporary files, the same at each call until `forget_socket_folder` removes it: whoever knows the
+    way to a server finds it there when it has started again."""
+    if len(os.fsencode(wanted / longest_name)) <= SOCKET_LIMIT:
+        return private_folder(wanted)
+    link = wanted.with_name(f"{wanted.name}.elsewhere")
+    private_folder(link.parent)
+    if link.is_dir():
+        return private_folder(link.readlink())
+    link.unlink(missing_ok=True)
+    link.symlink_to(tempfile.mkdtemp(prefix="hutong-"))
+    return link.readlink()
 
 
 def forget_socket_folder(folder: Path) -> None:

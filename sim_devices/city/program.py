@@ -1,7 +1,9 @@
 """A program that the city runs: how it is started, when it is ready, how it is asked to stop."""
 
+import functools
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -35,7 +37,8 @@ class Program:
 
 
 class Process:
-    """One running program. It has a session of its own, so that Ctrl-C reaches the supervisor alone."""
+    """One running program. It has a session of its own, so that Ctrl-C reaches the supervisor alone; it is asked to
+    stop when the thread that started it is gone, however that ended."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -45,7 +48,7 @@ class Process:
         user, group = program.account or (None, None)
         with program.log.open("ab") as sink:
             self._popen = subprocess.Popen(
-                program.argv,
+                (*tied(program.stop_signal), *program.argv),
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
@@ -103,6 +106,20 @@ class Process:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+@functools.cache
+def tied(number: int) -> tuple[str, ...]:
+    """What to put before a command line, so that the program gets the signal `number` when the thread that starts it
+    ends, be it by SIGKILL. The process id stays; nothing where util-linux is not: leftovers.py is for those machines.
+
+    Not a preexec_fn: Python runs in the child then, which is not safe beside threads.
+    """
+    if shutil.which("setpriv") is None:
+        return ()
+    words = ("setpriv", "--pdeathsig", signal.Signals(number).name.removeprefix("SIG"), "--")
+    # Another setpriv, busybox's for one, does not know the option.
+    return words if subprocess.run([*words, "true"], capture_output=True, check=False).returncode == 0 else ()
 
 
 def tail(path: Path, lines: int = TAIL_LINES) -> str:

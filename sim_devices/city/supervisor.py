@@ -9,7 +9,9 @@ import fcntl
 import json
 import logging
 import os
+import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -253,8 +255,8 @@ class City:
             self._say(f"  set-up      {link}\n              (once: it makes the first administrator)")
         self._facts["setup_link"] = link
         self._note()
-        self._say(f"  devices     hutong-sim list{where}")
-        self._say(f"  a fault     hutong-sim fault{where} 'Pole 3 lamp' silent --for 30s")
+        self._say(f"  devices     {_own_program()} list{where}")
+        self._say(f"  a fault     {_own_program()} fault{where} 'Pole 3 lamp' silent --for 30s")
         self._say(f"  logs        {folder}/logs")
         self._say("\n  Ctrl-C stops everything; the data stays.")
 
@@ -274,6 +276,13 @@ def _first(group: BaseExceptionGroup[StartFailed]) -> BaseException:
     while isinstance(cause, BaseExceptionGroup):
         cause = cause.exceptions[0]
     return cause
+
+
+def _own_program() -> str:
+    """hutong-sim as a shell here finds it."""
+    beside = Path(sys.executable).with_name("hutong-sim")
+    found = shutil.which("hutong-sim")
+    return "hutong-sim" if found is not None and Path(found) == beside else _short(beside)
 
 
 def _short(path: Path) -> str:

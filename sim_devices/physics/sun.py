@@ -32,17 +32,16 @@ _TWILIGHT = ((-18.0, 0.001), (-12.0, 0.008), (-6.0, 3.4), (-3.0, 60.0), (0.0, 70
 
 def illuminance(degrees: float, cloud: float) -> float:
     """Lux on level ground for the sun's elevation and a cloud cover of 0..1 (IES RP-21: clear, partly, overcast)."""
-    if degrees <= _TWILIGHT[0][0]:
-        return _TWILIGHT[0][1]
+    covered = math.pow(cloud, 2.5)  # thin cloud costs little light, the last eighth most of it
     if degrees < 0.0:
+        degrees = max(degrees, _TWILIGHT[0][0])  # deeper down the stars are all there is
         for (low, dark), (high, light) in itertools.pairwise(_TWILIGHT):
             if degrees <= high:
                 share = (degrees - low) / (high - low)
                 clear = dark * math.pow(light / dark, share)
-                return clear * (1.0 - 0.7 * cloud)
+                return clear * (1.0 - 0.7 * covered)
     sine = math.sin(math.radians(degrees))
     # At the horizon the formula for the sky alone gives 800 lx: joined there to twilight.
     clear = 700.0 + 15_500.0 * math.sqrt(sine) + 127_500.0 * math.exp(-0.21 / max(sine, 1e-3)) * sine
     overcast = 210.0 + 21_000.0 * sine
-    # Thin cloud costs little light, the last eighth most of it.
-    return clear + (overcast - clear) * math.pow(cloud, 2.5)
+    return clear + (overcast - clear) * covered

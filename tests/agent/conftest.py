@@ -16,7 +16,8 @@ GATEWAY = "D1101149001000077A"
 class Peer:
     """A Modbus TCP server over a real socket: registers by unit and table, and faults by unit.
 
-    `silent` units never answer; `absent` maps a unit to input registers it refuses with exception 2.
+    `silent` units never answer, nor do those in `deaf` to the functions there; `absent` maps a unit to input registers
+    it refuses with exception 2.
     """
 
     def __init__(self) -> None:
@@ -24,6 +25,7 @@ class Peer:
         self.holding: dict[int, dict[int, int]] = {}
         self.coils: dict[int, dict[int, int]] = {}
         self.silent: set[int] = set()
+        self.deaf: dict[int, set[int]] = {}
         self.absent: dict[int, set[int]] = {}
         self.requests: list[tuple[int, int, int, int]] = []  # unit, function, address, count or value
         self.connections = 0
@@ -69,7 +71,7 @@ class Peer:
     def _answer(self, unit: int, pdu: bytes) -> bytes | None:
         function, address, count = struct.unpack(">BHH", pdu[:5])
         self.requests.append((unit, function, address, count))
-        if unit in self.silent:
+        if unit in self.silent or function in self.deaf.get(unit, ()):
             return None
         if function in (3, 4):
             table = (self.holding if function == 3 else self.input).get(unit, {})
@@ -89,6 +91,13 @@ class Peer:
             self.coils.setdefault(unit, {})[address] = count == 0xFF00
             return pdu
         return bytes([0x80 | function, 1])
+
+
+@pytest.fixture(autouse=True)
+def no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spools of these tests begin small: to set megabytes aside hundreds of times takes longer than the tests."""
+    monkeypatch.setattr("agent.spool.room.LOG_BYTES", 0)
+    monkeypatch.setattr("agent.spool.store.FILE_BYTES", 0)
 
 
 @pytest.fixture
@@ -186,6 +195,7 @@ REPORT: dict[str, Any] = {
         "broker": "mqtt://127.0.0.1:1883",
         "connected": True,
         "since_ms": 1_799_999_940_000,
+        "fault": "",
         "connects": 1,
         "sent": 10,
         "sent_bytes": 4000,
@@ -203,6 +213,7 @@ REPORT: dict[str, Any] = {
         "next_seq": 11,
         "oldest_ms": 1_799_999_992_500,
         "dropped": 0,
+        "refuses": None,
         "counters": {"commits": 4},
     },
     "pipeline": {"readings": 100, "values": 90},

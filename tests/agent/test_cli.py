@@ -27,7 +27,7 @@ def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str])
 def test_check_sums_up_a_good_configuration(write_config: Write, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_config(devices=3)
     assert cli.main(["check", str(path)]) == cli.OK
-    assert capsys.readouterr().out == f"{path}: 1 buses, 3 devices, 21 channels: all well\n"
+    assert capsys.readouterr().out == f"{path}: 1 bus, 3 devices, 21 channels: all well\n"
 
 
 @pytest.mark.parametrize("command", ["check", "run", "status"])
@@ -75,4 +75,4 @@ def test_status_is_quick_because_it_loads_no_numpy_nor_drivers(write_config: Wri
     code += "sys.exit(any(name in sys.modules for name in ('numpy', 'drivers', 'aiomqtt', 'sqlite3')))"
     done = subprocess.run([sys.executable, "-c", code, "status", str(write_config())], capture_output=True, check=False)
     assert done.returncode == 0
-    assert b"no hutong-agent answers" in done.stderr or b"cannot look into" in done.stderr
+    assert b"no hutong-agent answers" in done.stderr

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as asking
+from hypothesis import strategies as st
 
-from agent import config, settings
+from agent import config, settings, site
 from agent.settings import ChannelConfig, Config
 from agent.toml import ConfigError
 from drivers import catalog
 from protocols.edge import birth
+from tests.hostile import distorted
 
 Write = Callable[..., Path]
 
@@ -184,6 +188,13 @@ def test_a_name_that_would_forge_a_log_line_or_break_the_birth_is_refused(write_
     assert told.isprintable()
 
 
+@pytest.mark.parametrize("key", ["code", "data_dir", "broker", "password_file", "key_file", "name", "address", "model"])
+def test_no_text_may_hold_nul(write_config: Write, key: str) -> None:
+    path = write_config()
+    path.write_text(re.sub(rf'^({key} = ").*"', r'\1a\\u0000b"', path.read_text(), count=1, flags=re.MULTILINE))
+    assert f"{key}: holds the control character U+0000" in refused(path)
+
+
 def test_names_in_any_script_with_quotes_are_taken(write_config: Write) -> None:
     name = "3号灯\u3000'κ' \u05d0 👁"
     assert load(change(write_config(), "Meter 1", name)).buses[0].devices[0].name == name
@@ -277,3 +288,30 @@ def test_the_documented_file_is_a_valid_one(tmp_path: Path) -> None:
         (tmp_path / name).write_text(secret)
         (tmp_path / name).chmod(0o600)
     assert load(tmp_path / "gateway.toml").buses[0].devices[0].mount == "B11011401180001239"
+
+
+FILTERED = """[bus.device.channel.power]
+despike = true
+lowpass_hz = 0.05
+decimate = 5
+window_s = 10.0
+deadband = 0.5
+heartbeat_s = 30
+[spool]
+quota_mb = 64
+"""
+
+
+@asking(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_whatever_a_file_says_it_is_a_configuration_or_told_line_by_line(
+    write_config: Write, data: st.DataObject
+) -> None:
+    path = write_config(more=f"position = [40.0707, 116.3364]\n{FILTERED}")
+    path.write_text(data.draw(distorted(path.read_text("utf-8"))), "utf-8")
+    problems: tuple[str, ...] | None = None
+    try:
+        site.build(load(path))
+    except ConfigError as error:
+        problems = error.problems
+    assert problems is None or {problem.startswith(f"{path}:") for problem in problems} == {True}

@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from agent import metrics
 
 SAMPLE = re.compile(r'(hutong_\w+)(?:\{((?:\w+="(?:[^"\\\n]|\\[\\n"])*",?)*)\})? (-?\d+(?:\.\d+)?(?:e-?\d+)?)')
@@ -87,3 +89,28 @@ async def test_other_requests_get_nothing_and_harm_nothing(tmp_path: Path, repor
         assert await ask(port, b"GET /metrics") == b""
         assert await ask(port, b"x" * (3 * metrics.MAX_HEAD)) == b""
         assert (await ask(port, b"GET /metrics HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_port_that_another_has_is_told_once_and_taken_when_it_is_free(
+    tmp_path: Path,
+    report: dict[str, Any],
+    until: Any,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(metrics, "RETRY_S", 0.01)
+
+    async def give() -> dict[str, Any]:
+        return report
+
+    other = await asyncio.start_server(lambda *_: None, metrics.HOST, 0)
+    port = other.sockets[0].getsockname()[1]
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(metrics.serve(tmp_path, port, give))
+        await until(lambda: caplog.records)
+        await asyncio.sleep(0.05)
+        other.close()
+        await until((tmp_path / metrics.PORT_FILE).exists)
+        task.cancel()
+    (record,) = caplog.records
+    assert "address already in use" in record.getMessage().lower()

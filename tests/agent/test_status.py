@@ -18,7 +18,7 @@ clock    free-running, within 120 ms
 pole-line  modbus-rtu /dev/ttyUSB0  open, 43% busy
   unit  device  model            code                last value  state                  errors
   1     路灯 1  lamp_controller  D1101149001000101X  0.7 s ago   ok                     3 timeout, 2 missed
-  12    Meter   meter_1p         D1101149001000102W  never       UNREACHABLE for 5 min  -
+  12    Meter   meter_1p         D1101149001000102W  never       UNREACHABLE for 5 min  no answer within 0.5 s
 
 tunnel  modbus-tcp 10.0.0.1:502  DOWN: no connection, 0% busy
   unit  device  model  code  last value  state  errors"""
@@ -88,11 +88,18 @@ def test_the_page_says_what_an_operator_asks_first(report: dict[str, Any]) -> No
 
 def test_a_broken_uplink_and_drops_are_not_overlooked(report: dict[str, Any]) -> None:
     broken = report | {
-        "uplink": report["uplink"] | {"connected": False, "since_ms": None},
-        "spool": report["spool"] | {"dropped": 17, "oldest_ms": None},
+        "uplink": report["uplink"] | {"connected": False, "since_ms": None, "fault": "Not authorized"},
+        "spool": report["spool"] | {"dropped": 17, "oldest_ms": None, "refuses": "disk full"},
         "clock": {"state": "unset", "bound_ms": None, "steps": 0},
     }
     page = status.render(broken).splitlines()
-    assert page[1].startswith("uplink   mqtt://127.0.0.1:1883  NOT CONNECTED, ")
-    assert page[2] == "spool    3 messages, 5 MB of 512 MB, 17 DROPPED"
+    assert page[1].startswith("uplink   mqtt://127.0.0.1:1883  NOT CONNECTED (Not authorized), ")
+    assert page[2] == "spool    3 messages, 5 MB of 512 MB, 17 DROPPED, THE DISK REFUSES: disk full"
     assert page[3] == "clock    unset"
+
+
+def test_a_device_that_was_not_read_yet_is_not_called_well(report: dict[str, Any]) -> None:
+    lamp, meter = report["buses"][0]["devices"]
+    meter |= {"reachable": True}
+    assert status._device_row(lamp, report["utc_ms"])[5] == "ok"
+    assert status._device_row(meter, report["utc_ms"])[4:] == ("never", "not yet read", "-")

@@ -1,10 +1,13 @@
 import asyncio
 import logging
 import os
+import shutil
 import signal
+import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +16,7 @@ from typing import Any
 import pytest
 
 from agent import clock, config, site, status, supervisor
+from agent.spool import SpoolRefused
 from agent.supervisor import Agent, CannotRun
 from drivers import catalog
 from drivers.base import LineConfig, Model, Reading
@@ -274,3 +278,98 @@ async def test_metrics_are_there_while_the_gateway_runs(
         await writer.wait_closed()
     assert 'hutong_agent_bus_open{bus="street"} 1' in text
     assert "hutong_agent_pipeline_total" in text
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_a_gateway_whose_disk_fails_still_tells_how_it_is(
+    peer: Any, write_config: Write, tmp_path: Path, until: Any, monkeypatch: pytest.MonkeyPatch, hangs: bool
+) -> None:
+    monkeypatch.setattr(supervisor, "REPORT_S", 0.05)
+
+    async def read(*_: object) -> list[Any]:
+        if hangs:
+            await asyncio.sleep(60)
+        raise SpoolRefused("disk I/O error")
+
+    async with inside(write_config(peer.address)) as agent:
+        await until(lambda: (tmp_path / "data" / status.NAME).exists())
+        await until(lambda: agent.uplink.fault)
+        with monkeypatch.context() as broken:
+            broken.setattr(agent.spool, "read", read)
+            report = await asyncio.to_thread(status.ask, tmp_path / "data")
+    assert report["spool"]["oldest_ms"] is None
+    assert report["uplink"]["fault"] in status.render(report)
+
+
+async def test_a_gateway_whose_data_directory_was_deleted_ends_when_told_to_and_says_what_is_lost(
+    peer: Any, city: City, write_config: Write
+) -> None:
+    path = write_config(peer.address, broker=city.port, key=KEY, password=PASSWORD)
+    command = [sys.executable, "-m", "agent.cli", "run", str(path)]
+    gateway = await asyncio.create_subprocess_exec(*command, stderr=subprocess.PIPE)
+    assert gateway.stderr is not None
+    async with serve(city) as server:
+        await server.wait_for(lambda: bool(of(server, Batch)))
+        shutil.rmtree(path.parent / "data")
+        said = ""
+        async with asyncio.timeout(10):
+            while "the disk refuses" not in said:
+                said += (await gateway.stderr.readline()).decode()
+        gateway.terminate()
+        told = time.monotonic()
+        said += (await gateway.stderr.read()).decode()
+        assert await gateway.wait() == 1
+        assert time.monotonic() - told < supervisor.STOP_S
+    assert "messages were not on disk and are lost" in said.splitlines()[-1]
+
+
+HANGING = """
+import sys, time
+from pathlib import Path
+from agent import config, supervisor
+from drivers import catalog
+from tests.agent.test_supervisor import Broken, BrokenLine
+
+class HangingLine(BrokenLine):
+    async def open(self):
+        print("opening", flush=True)
+        time.sleep(60)  # a driver that blocks the event loop
+
+class Hanging(Broken):
+    def create_line(self, _):
+        return HangingLine()
+
+families = {**catalog.BUILTIN, "modbus-tcp": Hanging()}
+supervisor.STOP_S = 0.5
+supervisor.run(config.load(Path(sys.argv[1]), {}, families), families)
+"""
+
+
+async def test_a_gateway_that_hangs_is_ended_all_the_same(write_config: Write) -> None:
+    command = [sys.executable, "-c", HANGING, str(write_config())]
+    root = Path(__file__).parents[2]
+    hanging = await asyncio.create_subprocess_exec(
+        *command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(root)}
+    )
+    assert hanging.stdout is not None
+    assert await hanging.stdout.readline() == b"opening\n"
+    hanging.terminate()
+    async with asyncio.timeout(10):
+        _, said = await hanging.communicate()
+    assert hanging.returncode == 1
+    assert b"not stopped within 0.5 s" in said
+
+
+async def test_a_task_that_loses_a_cancellation_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "INSIST_S", 0.05)
+
+    async def deaf() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        await asyncio.sleep(60)
+
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(deaf())
+        await asyncio.sleep(0)
+        await supervisor._end([task])
+        assert task.cancelled()

@@ -1,8 +1,11 @@
 """The flat import names are ours alone (ADR 1), and the tree keeps its own rules."""
 
 import re
+import textwrap
 from importlib.metadata import packages_distributions
 from pathlib import Path
+
+from protocols import citycode
 
 ROOT = Path(__file__).parents[2]
 OURS = ("agent", "drivers", "firmware", "fleet_server", "protocols", "sim_devices")
@@ -57,3 +60,30 @@ def test_protocols_hold_no_clock_and_no_print() -> None:
         str(path) for path in (ROOT / "protocols").rglob("*.py") if banned.search(path.read_text(encoding="utf-8"))
     ]
     assert found == []
+
+
+SHOWN = ("*.md", "*.py", "*.toml", "*.html", "*.js", "*.jinja")
+CODE = re.compile(r"\b[BD][0-9]{16}[0-9A-Z]\b")
+
+
+def test_every_city_code_that_people_are_shown_is_a_valid_one() -> None:
+    wrong = set()
+    for name in ["README.md", "docs", *OURS]:
+        root = ROOT / name
+        for path in [root] if root.is_file() else [one for shape in SHOWN for one in root.rglob(shape)]:
+            if "node_modules" in path.parts:
+                continue
+            for code in set(CODE.findall(path.read_text(encoding="utf-8"))):
+                try:
+                    citycode.parse(code)
+                except citycode.CodeError as error:
+                    wrong.add(f"{path.relative_to(ROOT)}: {code}: {error}")
+    assert wrong == set()
+
+
+def test_the_first_simulation_that_the_help_proposes_is_a_valid_one(tmp_path: Path) -> None:
+    from sim_devices import cli, config
+
+    text = cli.EXAMPLE.split("<<END")[1].split("\n  END")[0]
+    (tmp_path / "bench.toml").write_text(textwrap.dedent(text), encoding="utf-8")
+    assert [bus.name for bus in config.load(tmp_path / "bench.toml").buses] == ["bench"]

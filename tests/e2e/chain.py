@@ -23,6 +23,7 @@ import asyncpg
 import httpx
 
 from sim_devices.city import broker, postgres
+from sim_devices.city.private import forget_socket_folder
 from sim_devices.city.program import Process, Program, tail
 
 DIVISION = "110114011"
@@ -43,6 +44,14 @@ class Gateway:
     @property
     def password(self) -> str:
         return (self.folder / "password").read_text("ascii").strip()
+
+
+@dataclass(frozen=True)
+class Kill:
+    """When the signal was sent and when the process was surely gone, UTC in ms."""
+
+    sent_ms: int
+    gone_ms: int
 
 
 @dataclass
@@ -77,6 +86,7 @@ class Chain:
     def _start_fleet(self) -> None:
         database = postgres.prepare(self.folder / "postgres", durable=True)
         self._add(database.program)
+        self._cleanup.callback(forget_socket_folder, database.socket_dir)
         self._cleanup.callback(lambda: self.processes["postgres"].stop())
         self.database = database
         self._ingest_password = os.urandom(16).hex()
@@ -169,10 +179,11 @@ class Chain:
 
     # -- faults --------------------------------------------------------------------------------------------------
 
-    def kill(self, name: str, number: int = signal.SIGKILL) -> None:
-        process = self.processes[name]
+    def kill(self, name: str, number: int = signal.SIGKILL) -> Kill:
+        process, sent = self.processes[name], now_ms()
         process.send(number)
         wait_for(lambda: process.poll() is not None, 20, f"{name} to end")
+        return Kill(sent, now_ms())
 
     def restart(self, name: str) -> Process:
         if name == "postgres":  # what a crash leaves behind is cleared as `make run` clears it
@@ -213,6 +224,20 @@ class Chain:
         lines = [line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#")]
         return {name: float(value) for name, _, value in lines}
 
+    def kept(self, gateway: Gateway) -> float:
+        """Messages in the agent's spool: those not yet acknowledged."""
+        return self.metrics(gateway)["hutong_agent_spool_messages"]
+
+    def wait_delivered(self, gateway: Gateway, seconds: float) -> None:
+        """Until the agent's spool has been seen empty: all that was committed before is stored then."""
+
+        def is_empty() -> bool:
+            with contextlib.suppress(httpx.TransportError, OSError):  # an agent that has just been started
+                return self.kept(gateway) == 0
+            return False
+
+        wait_for(is_empty, seconds, f"{gateway.code} to deliver what it keeps")
+
     def log(self, name: str) -> str:
         return tail(self.programs[name].log, 60)
 
@@ -241,6 +266,10 @@ def wait_for(condition: Callable[[], T], seconds: float, what: str) -> T:
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds} s in vain for {what}")
         time.sleep(0.05)
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
 
 
 def free_port() -> int:

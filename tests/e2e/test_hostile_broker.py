@@ -73,7 +73,7 @@ def test_no_acknowledgement_that_the_server_did_not_give_frees_a_row(
     chain.kill("ingest")  # from now on nothing is truly acknowledged
     before = len(attacker.recorded(topic(gateway, "data")))
     batches = attacker.wait_for(topic(gateway, "data"), before + 4)[before:]
-    unacknowledged = kept(chain, gateway)
+    unacknowledged = chain.kept(gateway)
 
     first = decode(payload_of(gateway, "data", batches[-1]))
     digests = [digest(payload_of(gateway, "data", sealed)) for sealed in batches]
@@ -98,10 +98,10 @@ def test_no_acknowledgement_that_the_server_did_not_give_frees_a_row(
         attacker.publish(topic(gateway, "ack"), attack)
     wait_for(lambda: refusals(chain, gateway) > refused, 10, "the gateway to count what it refused")
     time.sleep(1)  # what would be freed wrongly would be freed by now
-    assert kept(chain, gateway) >= unacknowledged
+    assert chain.kept(gateway) >= unacknowledged
 
     chain.restart("ingest")
-    wait_for(lambda: kept(chain, gateway) <= 2, 40, "the true acknowledgements to free the spool")
+    wait_for(lambda: chain.kept(gateway) <= 2, 40, "the true acknowledgements to free the spool")
     assert chain.administrator().get(f"/api/v1/gateways/{gateway.code}/delivery").json()["lost"] == 0
 
 
@@ -111,7 +111,7 @@ def test_replayed_and_redirected_batches_are_stored_once_and_under_their_own_gat
 ) -> None:
     chain, (gateway, other), attacker = city
     batches = attacker.wait_for(topic(gateway, "data"), 4)[:4]
-    wait_for(lambda: kept(chain, gateway) <= 1, 20, "the recorded ones to be stored")  # so that each replay is a repeat
+    wait_for(lambda: chain.kept(gateway) <= 1, 20, "the recorded ones to be stored")  # so that each replay is a repeat
     for sealed in batches * 3:
         attacker.publish(topic(gateway, "data"), sealed)
         attacker.publish(topic(other, "data"), sealed)
@@ -206,10 +206,6 @@ def test_a_command_is_executed_once_however_it_is_replayed_redirected_or_forged(
 def recent(client: object) -> list[dict[str, str]]:
     found: list[dict[str, str]] = client.get(f"/api/v1/devices/{LAMPS[0]}/commands").json()["items"]  # type: ignore[attr-defined]
     return found
-
-
-def kept(chain: Chain, gateway: Gateway) -> float:
-    return chain.metrics(gateway)["hutong_agent_spool_messages"]
 
 
 def refusals(chain: Chain, gateway: Gateway) -> float:

@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from fleet_server.cli import main
 from protocols.citycode import mint
+from sim_devices.city.program import tied
 
 GATEWAY = mint("D", "1101149000000077").text
 
@@ -84,12 +86,14 @@ def test_enrol_never_writes_over_a_key_it_does_not_know(
     assert key.read_text() == content
 
 
-def test_rotate_key_writes_another_key(config: Path) -> None:
+def test_rotate_key_writes_another_key(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     enrol(config)
     key = config.parent / "gw1" / "key"
     before = key.read_text()
     assert run(config, "rotate-key", GATEWAY, "--out", str(config.parent / "gw1")) == 0
     assert key.read_text() != before
+    assert run(config, "rotate-key", GATEWAY, "--at-once", "--out", str(config.parent / "gw1")) == 0
+    assert "the old one is no longer valid" in capsys.readouterr().out
 
 
 def test_a_mistake_is_one_line_and_a_status_of_1(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,6 +101,19 @@ def test_a_mistake_is_one_line_and_a_status_of_1(config: Path, capsys: pytest.Ca
     err = capsys.readouterr().err
     assert err.startswith("hutong-fleet enrol: ")
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["migrate", "setup-link"])
+def test_a_database_that_refuses_us_is_one_line_without_the_password(
+    tmp_path: Path, database_urls: Any, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    path = tmp_path / "fleet.toml"
+    path.write_text(f'[database]\nowner = "{database_urls.owner.replace(database_urls.name, "elsewhere")}"\n')
+    assert run(path, command) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(f"hutong-fleet {command}: ")
+    assert len(err.splitlines()) == 1
+    assert urlsplit(database_urls.owner).password not in err
 
 
 def test_a_set_up_link_is_on_the_public_address(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -152,7 +169,7 @@ def test_serve_answers_and_stops_within_seconds_of_sigterm(config: Path) -> None
 def serving(config: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The server as a process of its own, on any free port, read from its log."""
     config.write_text(config.read_text() + "[web]\nport = 0\n")
-    argv = [sys.executable, "-m", "fleet_server.cli", "--config", str(config), "serve"]
+    argv = [*tied(signal.SIGTERM), sys.executable, "-m", "fleet_server.cli", "--config", str(config), "serve"]
     with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None

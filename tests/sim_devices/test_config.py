@@ -81,6 +81,7 @@ def test_a_whole_file_is_read_with_paths_beside_it(tmp_path: Path) -> None:
         ('kind = "late"', 'kind = "lat"', r"no fault is called 'lat'; did you mean late\?"),
         ("probability = 0.5", "probability = 5", r"a probability lies in 0..1"),
         ("127.0.0.1:5020", "5020", r"sim.toml:29: bus.listen is to be host:port"),
+        ("127.0.0.1:5020", "127.0.0.1:²", r"sim.toml:29: bus.listen is to be host:port"),
         ('code = "D2"', 'code = "D1"', r"sim.toml:32: bus.device.code D1 is on bus poles already"),
         ('section = "t/1"\n', "", r"bus.device.section is missing: a fan stands in a compartment"),
         ('circuit = "s/1"', "phase = 3", r"bus.device.phase is to be 0, 1 or 2"),
@@ -94,6 +95,13 @@ def test_a_mistake_is_named_with_its_line_and_what_would_be_right(
     assert there in GOOD
     with pytest.raises(ConfigError, match=complaint):
         load(written(tmp_path, GOOD.replace(there, instead)))
+
+
+def test_a_file_in_another_encoding_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "sim.toml"
+    path.write_bytes("name = '灯'".encode("gb18030"))
+    with pytest.raises(ConfigError, match="not TOML: 'utf-8'"):
+        load(path)
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ async def test_values_are_shown_as_they_stand_behind_the_registers(control: Path
         ({"do": "fault", "device": "lamp", "kind": "latte"}, r"called 'latte'; did you mean late\?"),
         ({"do": "fault", "device": "lamp", "kind": "late", "probability": 3}, "a probability lies in 0..1"),
         ({"do": "fault", "device": "lamp", "kind": "late", "for_s": "x"}, "for_s is to be a number, not 'x'"),
+        ({"do": "fault", "device": "lamp", "kind": "exception", "exception": float("inf")}, "infinity"),
         ({"do": "explode"}, 'send {"do": one of fault, clear, list, show}'),
         ({"do": ["fault"]}, 'send {"do"'),
     ],

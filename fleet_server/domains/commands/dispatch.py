@@ -92,18 +92,19 @@ async def _move(store: DispatchStore, command: Command, now: datetime) -> Comman
 
 
 async def _send(context: Context, publish: Publish, command: Command) -> str:
-    """Why it could not be sent; "" if it was."""
+    """Why it could not be sent; "" if it was: under each valid key, for nobody knows which of them the gateway has
+    while one is being replaced. It opens one of them."""
     keys = await context.ports.gateway_keys.keys(command.gateway)
     if not keys:
         return "the gateway has no key here: it was retired"
     message = _message(command)
     address = envelope.address_of(message)
     try:
-        sealed = envelope.seal(address, wire.encode(message), next(iter(keys.values())))
+        sealed = [envelope.seal(address, wire.encode(message), key) for key in keys.values()]
     except LocalProtocolError as error:  # it must not end ingest
         log.error("gateway %s: command %s cannot be sent: %s", command.gateway, command.id, error)
         return str(error)
-    if not publish(address.topic, sealed):
+    if not all(publish(address.topic, one) for one in sealed):
         return "the broker does not answer"
     log.info("gateway %s: command %s sent (%d)", command.gateway, command.id, command.sends)
     return ""

@@ -191,10 +191,10 @@ def described_again(known: Device, described: DeviceDescription, gateway: Gatewa
     return replace(fresh, **{name: getattr(known, name) for name in known.pinned})
 
 
-def gives_up_devices(gateway: Gateway | None) -> bool:
+def gives_up_devices(status: LifeCycle | None) -> bool:
     """Whether another gateway's birth may take over its devices: not before it is retired, or any gateway could claim
-    any device. Ingest has the same rule: it refuses such a birth while the owner has a key."""
-    return gateway is None or gateway.status == "retired"
+    any device. Not because it is out of service, or its keys cannot be read: it may be back. None: not enrolled."""
+    return status is None or status == "retired"
 
 
 def difference(before: Device, after: Device) -> dict[str, list[object]]:

@@ -29,7 +29,7 @@ from fleet_server.kernel.divisions import known_path
 from fleet_server.kernel.errors import Conflict, Forbidden, NotFound
 from fleet_server.kernel.ports import DeviceSummary, GatewaySummary, LifeCycle
 from fleet_server.kernel.principal import Principal, system
-from fleet_server.kernel.secret_files import seal, unseal
+from fleet_server.kernel.secret_files import SecretsError, seal, unseal
 from protocols.edge.birth import Description
 from protocols.edge.cose import key_id
 
@@ -43,6 +43,7 @@ class Store(Protocol):
 
     async def gateways(self, limit: int, after: str) -> list[Gateway]: ...
     async def gateway(self, code: str, *, lock: bool = False) -> Gateway | None: ...
+    async def status(self, code: str) -> LifeCycle | None: ...
     async def add_gateway(self, gateway: Gateway) -> None: ...
     async def set_gateway(self, gateway: Gateway) -> None: ...
     async def keys(self, gateway: str) -> list[SealedKey]: ...
@@ -187,7 +188,7 @@ class LedgerService:
                 await store.put_device(after, now)
                 detail = {"gateway": code, "name": after.name, "model": after.model, "division": after.division}
                 await store.record(principal, "ledger.add-device", after.code, detail)
-            elif before.gateway != code and not gives_up_devices(await store.gateway(before.gateway)):
+            elif before.gateway != code and not gives_up_devices(await store.status(before.gateway)):
                 log.warning("gateway %s: device %s belongs to %s", code, described.code, before.gateway)
                 detail = {"device": described.code, "reason": f"belongs to {before.gateway}, which is not retired"}
                 await store.record(principal, "ledger.refuse-device", code, detail)
@@ -219,10 +220,10 @@ class Enrolment:
                 await store.add_key(code, self._sealed(code, key, now))
                 await store.record(_COMMAND_LINE, "ledger.enrol", code, {"name": name, "division": division})
                 return Enrolled(gateway, key, True)
-            valid = await self._valid(store, code, now)
+            valid = [self._opened(code, key) for key in await self._valid(store, code, now)]
             if known.status == "retired" or not valid:
                 raise Conflict(f"Gateway {code} is retired; what replaces it gets a code of its own.")
-            if key is not None and key not in valid.values():
+            if key is not None and key not in valid:
                 raise Conflict(
                     f"The key file holds another key than gateway {code} has; move it away and run this again."
                 )
@@ -231,28 +232,44 @@ class Enrolment:
                 known = replace(known, name=name, division=division)
                 await store.set_gateway(known)
                 await store.record(_COMMAND_LINE, "ledger.change-gateway", code, changes)
-            return Enrolled(known, key or next(iter(valid.values())), False)
+            return Enrolled(known, key or valid[0], False)
 
-    async def rotate_key(self, code: str) -> bytes:
-        """A new key; the old ones stay valid for OLD_KEY_VALID."""
+    async def rotate_key(self, code: str, *, at_once: bool = False) -> bytes:
+        """A new key; the old ones stay valid for OLD_KEY_VALID, or `at_once` not at all: they were stolen."""
         async with self._begin(_COMMAND_LINE) as store:
             gateway = await _gateway(store, check_gateway_code(code), lock=True)
             if gateway.status == "retired":
                 raise Conflict(f"Gateway {code} is retired.")
             key, now = secrets.token_bytes(KEY_BYTES), self._clock.now()
-            await store.retire_keys(gateway.code, now + OLD_KEY_VALID)
+            await store.retire_keys(gateway.code, now if at_once else now + OLD_KEY_VALID)
             await store.add_key(gateway.code, self._sealed(gateway.code, key, now))
-            await store.record(_COMMAND_LINE, "ledger.rotate-key", gateway.code, {"key_id": key_id(key).hex()})
+            detail = {"key_id": key_id(key).hex(), "at_once": at_once}
+            await store.record(_COMMAND_LINE, "ledger.rotate-key", gateway.code, detail)
             return key
 
     async def keys(self, gateway: str) -> dict[bytes, bytes]:
+        """The port `GatewayKeys`, with the ingest role. A key that does not open is left out and logged: one altered
+        row must not stop the whole city's ingest."""
+        async with self._begin(_COMMAND_LINE) as store:
+            found = await self._valid(store, gateway, self._clock.now())
+        keys = {}
+        for key in found:
+            try:
+                keys[key.key_id] = self._opened(gateway, key)
+            except SecretsError as error:
+                log.error("gateway %s: key %s: %s", gateway, key.key_id.hex(), error)
+        return keys
+
+    async def gives_up_devices(self, gateway: str) -> bool:
         """The port `GatewayKeys`, with the ingest role."""
         async with self._begin(_COMMAND_LINE) as store:
-            return await self._valid(store, gateway, self._clock.now())
+            return gives_up_devices(await store.status(gateway))
 
-    async def _valid(self, store: Store, gateway: str, now: datetime) -> dict[bytes, bytes]:
-        found = [key for key in await store.keys(gateway) if key.is_valid(now)]
-        return {key.key_id: unseal(self._kek(), key.sealed, _purpose(gateway, key.key_id)) for key in found}
+    async def _valid(self, store: Store, gateway: str, now: datetime) -> list[SealedKey]:
+        return [key for key in await store.keys(gateway) if key.is_valid(now)]
+
+    def _opened(self, gateway: str, key: SealedKey) -> bytes:
+        return unseal(self._kek(), key.sealed, _purpose(gateway, key.key_id))
 
     def _sealed(self, gateway: str, key: bytes, now: datetime) -> SealedKey:
         name = key_id(key)

@@ -10,6 +10,7 @@ from typing import Any
 from fleet_server.domains.ledger.models import Device, Gateway, SealedKey
 from fleet_server.kernel import audit
 from fleet_server.kernel.database import Connection
+from fleet_server.kernel.ports import KEYS_CHANGED, LifeCycle
 from fleet_server.kernel.principal import Principal
 
 _GATEWAY = "code, name, division::text AS division, status, enrolled_at"
@@ -33,6 +34,11 @@ class PostgresStore:
         )
         return Gateway(**row) if row else None
 
+    async def status(self, code: str) -> LifeCycle | None:
+        """Of a gateway; None if it is not enrolled. Ingest's role may ask this."""
+        found: LifeCycle | None = await self._connection.fetchval("SELECT status FROM gateway WHERE code = $1", code)
+        return found
+
     async def add_gateway(self, gateway: Gateway) -> None:
         await self._connection.execute(
             """INSERT INTO gateway (code, name, division, status, enrolled_at)
@@ -45,6 +51,7 @@ class PostgresStore:
             "UPDATE gateway SET name = $2, division = $3::text::ltree, status = $4 WHERE code = $1",
             gateway.code, gateway.name, gateway.division, gateway.status,
         )  # fmt: skip
+        await self._tell(gateway.code)
 
     async def keys(self, gateway: str) -> list[SealedKey]:
         """The newest first; none of a retired gateway."""
@@ -61,11 +68,13 @@ class PostgresStore:
             "INSERT INTO gateway_key (gateway, key_id, sealed, created_at, retires_at) VALUES ($1, $2, $3, $4, $5)",
             gateway, key.key_id, key.sealed, key.created_at, key.retires_at,
         )  # fmt: skip
+        await self._tell(gateway)
 
     async def retire_keys(self, gateway: str, at: datetime) -> None:
         await self._connection.execute(
             "UPDATE gateway_key SET retires_at = least(retires_at, $2) WHERE gateway = $1", gateway, at
         )
+        await self._tell(gateway)
 
     async def devices(self, gateway: str | None, query: str, limit: int, after: str) -> list[Device]:
         like = "%" + re.sub(r"([\\%_])", r"\\\1", query) + "%"
@@ -107,6 +116,9 @@ class PostgresStore:
             device.code, device.gateway, device.name, device.model, device.division, device.mount, device.cell_level,
             device.cell, device.lat, device.lon, device.status, sorted(device.pinned), device.created_at, now,
         )  # fmt: skip
+
+    async def _tell(self, gateway: str) -> None:
+        await self._connection.execute("SELECT pg_notify($1, $2)", KEYS_CHANGED, gateway)
 
     async def record(
         self, principal: Principal, action: str, object_: str, detail: Mapping[str, Any] | None = None

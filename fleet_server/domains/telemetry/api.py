@@ -3,7 +3,8 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ from starlette.responses import StreamingResponse
 from fleet_server.domains.telemetry.models import in_view, to_ms
 from fleet_server.domains.telemetry.wiring import InTelemetry
 from fleet_server.kernel.context import Context, InContext, optional_principal, require
-from fleet_server.kernel.errors import Invalid, NotFound, Unavailable
+from fleet_server.kernel.errors import Invalid, NotFound, TooMany, Unavailable
 from fleet_server.kernel.paging import Limit, Page
 from fleet_server.kernel.ports import DeviceNow, Resolution, Words
 from fleet_server.kernel.principal import Principal
@@ -28,6 +29,8 @@ Inspector = Annotated[Principal, Depends(require("quarantine:read"))]
 MAX_LIVE = 500  # devices of one stream
 RECHECK_S = 3.0  # between two looks at session and scope of a live stream
 AWAY_S = 1.0  # before a stream whose database is away looks again
+MOST_STREAMS, MOST_OF_ONE = 500, 50  # of this process; of one user or token
+MOST_TEXTS = 4096
 
 
 class _View(BaseModel):
@@ -165,6 +168,7 @@ async def get_counts(telemetry: InTelemetry, _: Reader) -> dict[str, int]:
 @router.get("/live", response_class=StreamingResponse)
 async def get_live(
     request: Request,
+    telemetry: InTelemetry,
     context: InContext,
     reader: Reader,
     devices: Annotated[str, Query(max_length=20_000, description="Codes, separated by commas")],
@@ -175,30 +179,49 @@ async def get_live(
     if not 1 <= len(codes) <= MAX_LIVE:
         raise Invalid(f"Name 1 to {MAX_LIVE} devices.", fields={"devices": f"1 to {MAX_LIVE} codes"})
     await _check_scope(context, reader, codes)
+    if telemetry.streams.total() >= MOST_STREAMS or telemetry.streams[reader.id] >= MOST_OF_ONE:
+        raise TooMany("There are as many live streams as there may be: close one.", retry_after_s=10)
     return StreamingResponse(
-        _stream(request, context, codes),
+        _stream(request, context, codes, telemetry.streams, reader.id),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
-async def _stream(request: Request, context: Context, codes: Sequence[str]) -> AsyncIterator[str]:
+async def _stream(
+    request: Request, context: Context, codes: Sequence[str], streams: Counter[str], reader: str
+) -> AsyncIterator[str]:
+    """`streams` counts those of each reader that are open."""
+    streams[reader] += 1
+    try:
+        while True:
+            try:
+                async with aclosing(_events(request, context, codes)) as events:
+                    async for event in events:
+                        yield event
+                return
+            except Unavailable:
+                # Silence is what tells a reader that nothing is known now; its values grey.
+                await asyncio.sleep(AWAY_S)
+    finally:
+        streams[reader] -= 1
+        if not streams[reader]:
+            del streams[reader]
+
+
+async def _events(request: Request, context: Context, codes: Sequence[str]) -> AsyncGenerator[str, None]:
+    """Until the reader may no longer see `codes`."""
     loop = asyncio.get_running_loop()
     checked = loop.time()
-    while True:
-        try:
-            async with aclosing(context.ports.telemetry.live(codes)) as updates:  # type: ignore[type-var]
-                async for changed in updates:
-                    if loop.time() - checked >= RECHECK_S or not changed:
-                        if not await _may_still(request, context, codes):
-                            return
-                        checked = loop.time()
-                        yield _event("heartbeat", {"now": to_ms(context.clock.now())})
-                    if changed:
-                        yield _event("now", [_device(device) for device in changed])
-        except Unavailable:
-            # Silence is what tells a reader that nothing is known now; its values grey.
-            await asyncio.sleep(AWAY_S)
+    async with aclosing(context.ports.telemetry.live(codes)) as updates:  # type: ignore[type-var]
+        async for changed in updates:
+            if loop.time() - checked >= RECHECK_S or not changed:
+                if not await _may_still(request, context, codes):
+                    return
+                checked = loop.time()
+                yield f'event: heartbeat\ndata: {{"now":{to_ms(context.clock.now())}}}\n\n'
+            if changed:
+                yield f"event: now\ndata: [{','.join(map(_text, changed))}]\n\n"
 
 
 async def _may_still(request: Request, context: Context, codes: Sequence[str]) -> bool:
@@ -219,8 +242,18 @@ async def _check_scope(context: Context, principal: Principal, codes: Sequence[s
         raise NotFound(f"There is no device {unseen[0][:64]}.")
 
 
-def _event(name: str, data: Any) -> str:
-    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n"
+_TEXTS: dict[int, tuple[DeviceNow, str]] = {}  # by id(), which is its own while the object is kept here
+
+
+def _text(device: DeviceNow) -> str:
+    """Streams that keep up are given the same objects: each is written once, however many show it."""
+    known = _TEXTS.get(id(device))
+    if known is None:
+        if len(_TEXTS) >= MOST_TEXTS:
+            _TEXTS.clear()
+        text = json.dumps(_device(device), ensure_ascii=False, separators=(",", ":"))
+        known = _TEXTS[id(device)] = device, text
+    return known[1]
 
 
 def _device(device: DeviceNow) -> dict[str, Any]:

@@ -1,13 +1,13 @@
 """What mends and tidies behind ingest. Each job works in small transactions and may be stopped between any two."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from fleet_server.domains.telemetry.compact import compacted
 from fleet_server.ingest import rollups, store
-from fleet_server.ingest.chunks import Block, decode
+from fleet_server.ingest.chunks import Block, BrokenChunk, decode
 from fleet_server.ingest.commit import OLDEST, chunk_rows
 from fleet_server.ingest.rollups import HOUR_MS, MINUTE_MS, from_ms, to_ms
 from fleet_server.ingest.samples import Collector, Samples
@@ -52,7 +52,12 @@ async def compact(context: Context) -> None:
             AT_A_TIME,
         )
     for row in hours:
-        await compact_hour(context.database, row["device_id"], row["bucket"])
+        try:
+            await compact_hour(context.database, row["device_id"], row["bucket"])
+        except BrokenChunk as error:
+            log.error("device %d: the hour from %s stays as it is: %s", row["device_id"], row["bucket"], error)
+            async with context.database.system() as connection:
+                await _set_tight(connection, row["device_id"], row["bucket"])
 
 
 async def prune(context: Context) -> None:
@@ -74,7 +79,11 @@ async def rebuild_one(database: Database) -> bool:
         )
         if dirty is None:
             return False
-        await rebuild_hour(connection, dirty["device_id"], dirty["bucket"])
+        try:
+            async with connection.transaction():
+                await rebuild_hour(connection, dirty["device_id"], dirty["bucket"])
+        except BrokenChunk as error:  # the others must not wait behind it
+            log.error("device %d: the roll-ups from %s stay as they are: %s", *dirty.values(), error)
         return True
 
 
@@ -127,9 +136,13 @@ async def compact_hour(database: Database, device_id: int, hour: datetime) -> No
                 sum(row["readings"] for row in rows),
                 body,
             )
-        await connection.execute(
-            "UPDATE rollup_hour SET loose = false WHERE device_id = $1 AND bucket = $2", device_id, hour
-        )
+        await _set_tight(connection, device_id, hour)
+
+
+async def _set_tight(connection: Connection, device_id: int, hour: datetime) -> None:
+    await connection.execute(
+        "UPDATE rollup_hour SET loose = false WHERE device_id = $1 AND bucket = $2", device_id, hour
+    )
 
 
 async def lock_hour(connection: Connection, device_id: int, hour: datetime) -> None:
@@ -152,10 +165,10 @@ async def _date_some(database: Database, now: datetime) -> bool:
         added: list[tuple[Any, ...]] = []
         collector = Collector()
         for row in rows:
-            shift = row["utc_ms"] + row["boottime_ms"] - row["fixed_at_ms"] - row["t0"]
-            blocks = [Block(block.times + shift, block.columns) for block in decode(row["t0"], row["body"])]
-            if any(block.times[0] < to_ms(now - OLDEST) or block.times[-1] > to_ms(now + HOUR) for block in blocks):
-                log.warning("gateway %s: a clock-fix dates seq %d outside all reason", row["gateway"], row["seq"])
+            try:
+                blocks = _dated(row, now)
+            except (BrokenChunk, _Unreasonable) as error:
+                log.warning("gateway %s: seq %d is not dated: %s", row["gateway"], row["seq"], error)
                 await connection.execute("UPDATE undated_chunk SET boot = '' WHERE id = $1", row["id"])
                 continue
             for block in blocks:
@@ -170,6 +183,21 @@ async def _date_some(database: Database, now: datetime) -> bool:
             widths = {row["device_id"]: row["width"] for row in rows}
             await store.merge_last(connection, rollups.latest(samples, widths))
         return bool(rows)
+
+
+class _Unreasonable(Exception):
+    """A clock-fix would give readings a time that no batch may have."""
+
+
+def _dated(row: Mapping[str, Any], now: datetime) -> list[Block]:
+    shift = row["utc_ms"] + row["boottime_ms"] - row["fixed_at_ms"] - row["t0"]
+    blocks = decode(row["t0"], row["body"])
+    for block in blocks:
+        # In Python's integers: boot times are whatever a gateway says, up to 2^63.
+        first, last = int(block.times[0]) + shift, int(block.times[-1]) + shift
+        if first < to_ms(now - OLDEST) or last > to_ms(now + HOUR):
+            raise _Unreasonable(f"its clock-fix puts it from {first} to {last} ms")
+    return [Block(block.times + shift, block.columns) for block in blocks]
 
 
 async def _mark_dirty(connection: Connection, chunks: Sequence[tuple[Any, ...]]) -> None:

@@ -8,14 +8,14 @@ from typing import Any
 
 import asyncpg
 
+from fleet_server.domains.telemetry import watch
 from fleet_server.ingest.store import WAKE
 from fleet_server.kernel.database import Database
 from fleet_server.kernel.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
-SHORTEST_S = 0.25  # between two looks of one stream
-LONGEST_S = 3.0  # a look without a wake: a notification may be lost with its connection
+RETRY_S = 1.0  # after one failed to listen, no stream tries again so long
 
 
 class Listener:
@@ -26,26 +26,23 @@ class Listener:
         self._opening = asyncio.Lock()
         self._held: AsyncExitStack | None = None
         self._lost = False
+        self._failed_at = self._woken_at = float("-inf")  # the loop's time
         self._streams: set[asyncio.Event] = set()
 
     @asynccontextmanager
-    async def waiting(self) -> AsyncIterator[Callable[[], Coroutine[Any, Any, None]]]:
+    async def waiting(self) -> AsyncIterator[Callable[[], Coroutine[Any, Any, float]]]:
         wake = asyncio.Event()
         self._streams.add(wake)
-        looked = asyncio.get_running_loop().time()
 
-        async def wait() -> None:
-            nonlocal looked
-            loop = asyncio.get_running_loop()
+        async def wait() -> float:
             await self._listen()
-            await asyncio.sleep(max(0.0, looked + SHORTEST_S - loop.time()))
             try:
-                async with asyncio.timeout(LONGEST_S):
+                async with asyncio.timeout(watch.LONGEST_S):
                     await wake.wait()
-            except TimeoutError:
-                pass
+            except TimeoutError:  # a notification may have been lost with its connection
+                return asyncio.get_running_loop().time() - watch.SHORTEST_S
             wake.clear()
-            looked = loop.time()
+            return self._woken_at
 
         try:
             await self._listen()
@@ -59,7 +56,8 @@ class Listener:
         if self._lost:
             await self._close()
         async with self._opening:
-            if self._held is not None:
+            now = asyncio.get_running_loop().time()
+            if self._held is not None or now - self._failed_at < RETRY_S:
                 return
             async with AsyncExitStack() as stack:
                 try:
@@ -67,7 +65,8 @@ class Listener:
                     await connection.add_listener(WAKE, self._wake)
                     connection.add_termination_listener(self._lose)
                 except (OSError, TimeoutError, Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                    log.warning("live streams look every %g s: %s", LONGEST_S, error)
+                    self._failed_at = asyncio.get_running_loop().time()
+                    log.warning("live streams look every %g s: %s", watch.LONGEST_S, error)
                     return
                 stack.push_async_callback(self._deafen, connection)
                 self._lost = False
@@ -88,6 +87,7 @@ class Listener:
             await connection.remove_listener(WAKE, self._wake)
 
     def _wake(self, *_: object) -> None:
+        self._woken_at = asyncio.get_running_loop().time()
         for stream in self._streams:
             stream.set()
 

@@ -1,7 +1,7 @@
 """Streams and what is shown of them: channels, texts, which resolution answers a question, the delivery proof. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fleet_server.ingest.sequences import Ranges
-from fleet_server.kernel.ports import ChannelNow, DeliveryProof, DeviceNow, IncarnationProof, Resolution
+from fleet_server.kernel.ports import ChannelNow, DeliveryProof, DeviceNow, GatewayNow, IncarnationProof, Resolution
 from fleet_server.kernel.principal import CITY, Principal
 from protocols.edge.messages import MAX_TIME_MS
 from protocols.quality import Quality
@@ -129,6 +129,14 @@ def choose_resolution(span_ms: int, period_ms: int, points: int) -> Resolution:
     if span_ms <= enough * (period_ms or DEFAULT_PERIOD_MS):
         return "raw"
     return "minute" if span_ms <= enough * STEP_MS["minute"] else "hour"
+
+
+def present_at(gateway: GatewayNow, earliest: datetime) -> GatewayNow:
+    """Not online when it was last heard before `earliest`, whatever it said then: a will that a broker lost never
+    comes, and while ingest stands still nobody knows."""
+    if not gateway.online or (gateway.last_seen is not None and gateway.last_seen >= earliest):
+        return gateway
+    return replace(gateway, online=False, since=gateway.last_seen)
 
 
 def in_view(principal: Principal, gateways: Collection[str]) -> Collection[str] | None:

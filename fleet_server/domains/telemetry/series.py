@@ -7,13 +7,28 @@ import numpy as np
 import numpy.typing as npt
 
 from fleet_server.domains.telemetry.models import DEFAULT_PERIOD_MS, GAP_PERIODS, channel_now, decimal_text, float_text
-from fleet_server.ingest.chunks import Block
+from fleet_server.ingest.chunks import Block, decode
 from fleet_server.ingest.rollups import ordered
 from fleet_server.ingest.samples import NOT_DECIMAL, Collector, Samples
 from fleet_server.kernel.ports import Series
 from protocols.quality import Quality
 
-Gap = tuple[int, int]
+Chunk = tuple[int, bytes]  # t0 in ms, body: as `chunk` holds it
+Described = Sequence[tuple[Mapping[str, Any], int]]  # channels and their indexes
+Span = tuple[int, int]  # [from, to) in ms
+
+
+def raw(described: Described, chunks: Iterable[Chunk], span: Span, heard: Span, points: int) -> tuple[Series, ...]:
+    """`heard` is the part of `span` that is over: in it, silence is a gap."""
+    samples = gather([block for t0, body in chunks for block in decode(t0, body)], *span)
+    times = np.unique(samples.t)
+    return tuple(raw_series(channel, index, samples, times, *heard, points) for channel, index in described)
+
+
+def rolled_up(
+    described: Described, rows: Sequence[Mapping[str, Any]], step_ms: int, heard: Span, points: int
+) -> tuple[Series, ...]:
+    return tuple(rollup_series(channel, index, rows, step_ms, *heard, points) for channel, index in described)
 
 
 def gather(blocks: Iterable[Block], start: int, end: int) -> Samples:
@@ -29,11 +44,19 @@ def gather(blocks: Iterable[Block], start: int, end: int) -> Samples:
     return samples.take(np.flatnonzero(inside & ~superseded))
 
 
-def raw_series(channel: Mapping[str, Any], index: int, samples: Samples, start: int, end: int, points: int) -> Series:
-    """`samples` as `gather` gives them: the other channels tell whether the device was silent or only unchanged."""
-    own = samples.take(np.flatnonzero(samples.channel == index))
+def raw_series(
+    channel: Mapping[str, Any],
+    index: int,
+    samples: Samples,
+    heard: npt.NDArray[np.int64],
+    start: int,
+    end: int,
+    points: int,
+) -> Series:
+    """`samples` as `gather` gives them, and the times of all: other channels tell whether the device was silent or only
+    unchanged."""
+    own = samples.take(np.arange(*np.searchsorted(samples.channel, (index, index + 1))))
     chosen = own.take(thin(own.value, own.quality, points))
-    heard = np.unique(samples.t)
     period = channel.get("period_ms") or DEFAULT_PERIOD_MS
     values, texts = _shown(channel["type"], chosen.value, chosen.mantissa, chosen.scale)
     return Series(
@@ -100,7 +123,7 @@ def thin(value: npt.NDArray[np.float64], quality: npt.NDArray[np.int64], points:
     return np.unique(np.concatenate(picked))
 
 
-def gaps(begins: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], longest: int, start: int, end: int) -> list[Gap]:
+def gaps(begins: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], longest: int, start: int, end: int) -> list[Span]:
     """The holes longer than `longest` ms between one item's end and the next one's begin, inside [start, end)."""
     begins, ends = np.append(begins, end), np.concatenate([[start], ends])
     wide = np.flatnonzero(begins - ends > longest)

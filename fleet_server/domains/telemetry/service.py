@@ -1,8 +1,9 @@
 """The port `Telemetry`: present values, history, gateways, the delivery proof, the quarantine, and what is live."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -17,10 +18,12 @@ from fleet_server.domains.telemetry.models import (
     Stream,
     choose_resolution,
     device_now,
+    present_at,
     prove,
     to_ms,
 )
-from fleet_server.ingest.chunks import Block
+from fleet_server.domains.telemetry.series import Chunk
+from fleet_server.domains.telemetry.watch import Waker, Watch
 from fleet_server.kernel.clock import Clock
 from fleet_server.kernel.errors import Invalid, NotFound
 from fleet_server.kernel.ports import (
@@ -33,10 +36,11 @@ from fleet_server.kernel.ports import (
     Resolution,
 )
 
-MAX_POINTS = 100_000
+MAX_POINTS = 200_000  # of one answer
 MAX_READINGS = 1_000_000  # of a device in one raw answer; beyond it minutes are given
 MAX_SPAN = timedelta(days=3660)
 LAST = datetime(2200, 1, 1, tzinfo=UTC)  # of a `from`: beyond it a `to` could be no date at all
+SILENT_AFTER = timedelta(seconds=100)  # an online gateway tells its state every 30 s
 PROOF_SPAN = timedelta(hours=3)  # how far back chunks are compared one by one: behind it they are merged
 
 
@@ -44,7 +48,7 @@ class Store(Protocol):
     async def streams(self, codes: Sequence[str]) -> list[Stream]: ...
     async def last(self, ids: Sequence[int]) -> dict[int, Last]: ...
     async def count_readings(self, device_id: int, start: datetime, end: datetime) -> int: ...
-    async def blocks(self, device_id: int, start: datetime, end: datetime) -> list[Block]: ...
+    async def chunks(self, device_id: int, start: datetime, end: datetime) -> list[Chunk]: ...
     async def rollups(
         self, resolution: Resolution, device_id: int, start: datetime, end: datetime
     ) -> list[Mapping[str, Any]]: ...
@@ -63,17 +67,12 @@ class Transactions(Protocol):
     def __call__(self) -> AbstractAsyncContextManager[Store]: ...
 
 
-class Waker(Protocol):
-    def waiting(self) -> AbstractAsyncContextManager[Callable[[], Coroutine[Any, Any, None]]]:
-        """What it gives returns when something may have changed, at most four times a second, or after some seconds."""
-        ...
-
-
 class TelemetryService:
     def __init__(self, begin: Transactions, clock: Clock, waker: Waker) -> None:
         self._begin = begin
         self._clock = clock
-        self._waker = waker
+        self._watch = Watch(begin, waker)
+        self.streams: Counter[str] = Counter()  # live ones, by the id of who reads
 
     async def now(self, codes: Sequence[str]) -> dict[str, DeviceNow]:
         """Of every code; one that never sent a birth has no channels."""
@@ -85,7 +84,8 @@ class TelemetryService:
         return present
 
     async def history(self, code: str, channels: Sequence[str], start: datetime, end: datetime, points: int) -> History:
-        """Of [start, end), about `points` a channel; no `channels` means all. The resolution follows the span."""
+        """Of [start, end), about `points` a channel, but of all no more than MAX_POINTS; no `channels` means all. The
+        resolution follows the span."""
         start, end, points = _checked(start, end, points)
         async with self._begin() as store:
             streams = await store.streams([code])
@@ -93,34 +93,35 @@ class TelemetryService:
                 raise NotFound(f"The device {code} has never sent anything.")
             stream = streams[0]
             chosen = _channels(stream, channels)
-            period = min((stream.channels[index].get("period_ms") or DEFAULT_PERIOD_MS for index in chosen), default=0)
+            described = [(stream.channels[index], index) for index in chosen]
+            period = min((channel.get("period_ms") or DEFAULT_PERIOD_MS for channel, _ in described), default=0)
             resolution = choose_resolution(to_ms(end) - to_ms(start), period, points)
             if resolution == "raw" and await store.count_readings(stream.id, start, end) > MAX_READINGS:
                 resolution = "minute"
-            since, until = to_ms(start), to_ms(end)
-            heard_until = min(until, to_ms(self._clock.now()))  # the future is no gap
+            chunks, rows = list[Chunk](), list[Mapping[str, Any]]()
             if resolution == "raw":
-                samples = series.gather(await store.blocks(stream.id, start, end), since, until)
-                found = tuple(
-                    series.raw_series(stream.channels[index], index, samples, since, heard_until, points)
-                    for index in chosen
-                )
+                chunks = await store.chunks(stream.id, start, end)
             else:
                 rows = await store.rollups(resolution, stream.id, start, end)
-                found = tuple(
-                    series.rollup_series(
-                        stream.channels[index], index, rows, STEP_MS[resolution], since, heard_until, points
-                    )
-                    for index in chosen
-                )
+        since, until = to_ms(start), to_ms(end)
+        window = since, min(until, to_ms(self._clock.now()))  # the future is no gap
+        points = min(points, max(MAX_POINTS // max(len(chosen), 1), 10))
+        # A million readings take a second: in a thread, or every page and stream of the process would stand still.
+        if resolution == "raw":
+            found = await asyncio.to_thread(series.raw, described, chunks, (since, until), window, points)
+        else:
+            found = await asyncio.to_thread(series.rolled_up, described, rows, STEP_MS[resolution], window, points)
         return History(code, resolution, start, end, found)
 
     async def gateways_now(self, codes: Sequence[str]) -> dict[str, GatewayNow]:
         """Of every code; one that never spoke is offline since ever."""
         async with self._begin() as store:
             heard = await store.gateways(codes)
-        silent = (GatewayNow(code, False, None, 0, "unset", None, "", 0, 0, None, ()) for code in codes)
-        return {gateway.code: gateway for gateway in silent} | heard
+        never = (GatewayNow(code, False, None, 0, "unset", None, "", 0, 0, None, ()) for code in codes)
+        earliest = self._clock.now() - SILENT_AFTER
+        return {gateway.code: gateway for gateway in never} | {
+            code: present_at(gateway, earliest) for code, gateway in heard.items()
+        }
 
     async def delivery(self, gateway: str) -> DeliveryProof:
         async with self._begin() as store:
@@ -150,24 +151,10 @@ class TelemetryService:
             raise NotFound(f"No birth {digest.hex()} is stored.")
         return found
 
-    async def live(self, codes: Sequence[str]) -> AsyncIterator[list[DeviceNow]]:
+    def live(self, codes: Sequence[str]) -> AsyncIterator[list[DeviceNow]]:
         """The present values, then the channels that changed, at most four times a second; [] when none did for some
         seconds, so that the caller can check scope and session again and tell its reader that it lives."""
-        async with self._waker.waiting() as wait:
-            shown = await self.now(codes)
-            yield list(shown.values())
-            while True:
-                await wait()
-                present = await self.now(codes)
-                changed = [changes(shown[code], device) for code, device in present.items() if device != shown[code]]
-                shown = present
-                yield changed
-
-
-def changes(before: DeviceNow, after: DeviceNow) -> DeviceNow:
-    """Only the channels that are not as before."""
-    known = {channel.name: channel for channel in before.channels}
-    return replace(after, channels=tuple(c for c in after.channels if known.get(c.name) != c))
+        return self._watch.stream(codes)
 
 
 def _checked(start: datetime, end: datetime, points: int) -> tuple[datetime, datetime, int]:
@@ -175,7 +162,7 @@ def _checked(start: datetime, end: datetime, points: int) -> tuple[datetime, dat
         raise Invalid("A time needs its zone, as in 2026-03-01T12:00:00Z.")
     if not (EPOCH <= start < LAST and timedelta() < end - start <= MAX_SPAN):
         raise Invalid(f"`from` must lie before `to`, by no more than {MAX_SPAN.days} days.")
-    return start.astimezone(UTC), end.astimezone(UTC), min(max(points, 10), MAX_POINTS)
+    return start.astimezone(UTC), end.astimezone(UTC), max(points, 10)
 
 
 def _channels(stream: Stream, names: Sequence[str]) -> list[int]:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fleet_server.domains.telemetry.models import CursorView, Last, Stream, from_ms
-from fleet_server.ingest.chunks import Block, decode
+from fleet_server.domains.telemetry.series import Chunk
 from fleet_server.ingest.rollups import to_ms
 from fleet_server.ingest.sequences import Ranges
 from fleet_server.ingest.store import read_ranges
@@ -41,7 +41,7 @@ class TelemetryStore:
         )
         return count
 
-    async def blocks(self, device_id: int, start: datetime, end: datetime) -> list[Block]:
+    async def chunks(self, device_id: int, start: datetime, end: datetime) -> list[Chunk]:
         """All that overlaps [start, end); a chunk lies within one hour, so none begins more than an hour before."""
         rows = await self._connection.fetch(
             "SELECT t0, body FROM chunk WHERE device_id = $1 AND t0 >= $2 AND t0 < $3 AND t1 >= $4 ORDER BY t0",
@@ -50,7 +50,7 @@ class TelemetryStore:
             end,
             start,
         )
-        return [block for row in rows for block in decode(to_ms(row["t0"]), row["body"])]
+        return [(to_ms(row["t0"]), row["body"]) for row in rows]
 
     async def rollups(
         self, resolution: Resolution, device_id: int, start: datetime, end: datetime

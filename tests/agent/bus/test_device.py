@@ -2,10 +2,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.bus.device import Device, Reader
+from agent.bus.device import SILENT_EVERY, Device, Reader
 from drivers import catalog
 from drivers.base import LineConfig, Reading, Unreachable
 from protocols.quality import Quality
@@ -78,6 +79,50 @@ async def test_the_first_silence_ends_the_poll_and_every_channel_says_so(peer: A
     assert {reading.quality for reading in outcome.readings} == {Quality.BAD_TIMEOUT}
     assert {reading.channel for reading in outcome.readings} == set(range(len(model.channels)))
     assert [cause for cause, _ in outcome.faults] == ["timeout"]
+
+
+PUMP = FAMILY.load_model("sump_pump")  # functions 1, 2 and 4: three requests
+
+
+@pytest.mark.parametrize("deaf", [{1}, {2}, {4}, {1, 4}])
+async def test_what_a_device_is_silent_about_does_not_make_it_look_dead_and_soon_costs_nothing(
+    peer: Any, deaf: set[int]
+) -> None:
+    peer.deaf[1] = deaf
+    spaces = {"coil": 1, "discrete": 2, "input": 4}
+    silent = {point.channel for point in PUMP.points if spaces[point.space] in deaf}
+    line = FAMILY.create_line(LineConfig("modbus-tcp", peer.address))
+    await line.open()
+    reader = Reader(Device(0, "D0", "Pump", 1, 1000, PUMP))
+    outcomes = [await reader.read(line, 0.02) for _ in range(8)]
+    for outcome in outcomes:
+        assert sorted(reading.channel for reading in outcome.readings) == list(range(len(PUMP.channels)))
+    for outcome in outcomes[3:]:
+        assert outcome.answered
+        bad = {reading.channel for reading in outcome.readings if reading.quality == Quality.BAD_TIMEOUT}
+        assert bad == silent
+    asked = len(peer.requests)
+    outcomes = [await reader.read(line, 0.02) for _ in range(2 * SILENT_EVERY)]
+    waited = [outcome for outcome in outcomes if outcome.faults]
+    assert len(waited) <= 4
+    assert all(outcome.answered for outcome in outcomes)
+    assert {request[1] for request in peer.requests[asked:]} & deaf, "it is still asked now and then"
+    peer.deaf = {}
+    outcomes = [await reader.read(line, 1.0) for _ in range(2 * SILENT_EVERY)]
+    await line.close()
+    assert {reading.quality for reading in outcomes[-1].readings} == {Quality.GOOD}
+
+
+async def test_a_device_is_found_again_by_whatever_it_answers(peer: Any) -> None:
+    peer.silent = {1}
+    line = FAMILY.create_line(LineConfig("modbus-tcp", peer.address))
+    await line.open()
+    reader = Reader(Device(0, "D0", "Pump", 1, 1000, PUMP))
+    assert not [outcome for _ in range(3) if (outcome := await reader.probe(line, 0.02)).answered]
+    peer.silent, peer.deaf[1] = set(), {1, 2}
+    outcomes = [(await reader.probe(line, 0.02)).answered for _ in range(3)]
+    await line.close()
+    assert True in outcomes
 
 
 async def test_a_line_that_is_lost_in_between_is_told_apart_from_a_silent_device(peer: Any) -> None:

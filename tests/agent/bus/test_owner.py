@@ -1,7 +1,7 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
@@ -13,7 +13,7 @@ from agent.bus.device import Device
 from agent.bus.health import Change
 from agent.bus.owner import Bus
 from drivers import catalog
-from drivers.base import LineConfig, NotSent, Reading, Refused, Unreachable
+from drivers.base import LineConfig, NotSent, Reading, Readings, Refused, Unreachable
 from protocols.quality import Quality
 
 FAMILY = catalog.BUILTIN["modbus-tcp"]
@@ -34,7 +34,7 @@ class Log:
         self.readings: dict[int, list[dict[int, Reading]]] = defaultdict(list)
         self.lost: dict[int, list[int]] = defaultdict(list)
 
-    def add(self, device: int, tick: int, readings: Sequence[Reading]) -> None:
+    def add(self, device: int, tick: int, readings: Readings) -> None:
         self.ticks[device].append(tick)
         assert len({reading.channel for reading in readings}) == len(readings)
         self.readings[device].append({reading.channel: reading for reading in readings})

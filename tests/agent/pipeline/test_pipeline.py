@@ -13,7 +13,7 @@ from agent.dsp import butterworth
 from agent.pipeline import ChannelPlan, DevicePlan, FilterConfig, Part, Pipeline, describe_channels
 from agent.pipeline.device import PART_BYTES
 from agent.pipeline.readings import MAX_TICKS
-from drivers.base import Channel, Reading
+from drivers.base import Channel, Reading, Readings
 from protocols.edge.birth import (
     Description,
     DeviceDescription,
@@ -90,7 +90,7 @@ def feed(pipeline: Pipeline, ticks: Sequence[int | float | None], name: int = 0,
         if value is None:
             pipeline.missed(0, tick, Quality.BAD_TIMEOUT)
         else:
-            pipeline.add(0, tick, [Reading(name, value, GOOD)])
+            pipeline.add(0, tick, Readings.of([Reading(name, value, GOOD)]))
 
 
 def values(found: dict[int, Sample]) -> list[float | int | None]:
@@ -119,8 +119,8 @@ def test_unfiltered_numbers_leave_as_exactly_as_they_came() -> None:
         Reading(2, 0.5, GOOD),
         Reading(3, 1 / 3, GOOD),
     ]
-    pipeline.add(0, START, readings)
-    pipeline.add(0, START + PERIOD, list(reversed(readings)))
+    pipeline.add(0, START, Readings.of(readings))
+    pipeline.add(0, START + PERIOD, Readings.of(reversed(readings)))
     found = samples(drain(pipeline))
     assert [list(found[alias].values()) for alias in range(4)] == [
         [Sample(value, GOOD)] * 2 for value in (-(2**31), 2**63 - 1, 0.5, 1 / 3)
@@ -134,7 +134,7 @@ def test_channels_of_a_device_share_an_axis_and_devices_do_not() -> None:
     pipeline = Pipeline([plan, plan])
     for tick in range(START, START + 500, PERIOD):
         for index in (0, 1):
-            pipeline.add(index, tick + index, [Reading(number, number, GOOD) for number in range(3)])
+            pipeline.add(index, tick + index, Readings.of([Reading(number, number, GOOD) for number in range(3)]))
     (part,) = drain(pipeline)
     assert [len(group.columns) for group in part.groups] == [3, 3]
     assert [group.times.tolist() for group in part.groups] == [[0, 100, 200, 300, 400], [1, 101, 201, 301, 401]]
@@ -148,7 +148,7 @@ def test_a_tick_read_in_several_requests_loses_nothing_however_it_is_drained() -
         parts = []
         for number in range(10):
             for pair in ([0, 2], [1, 3]):
-                pipeline.add(0, START + number * PERIOD, [Reading(index, number, GOOD) for index in pair])
+                pipeline.add(0, START + number * PERIOD, Readings.of([Reading(index, number, GOOD) for index in pair]))
                 if between:
                     parts += drain(pipeline)
         parts += drain(pipeline)
@@ -160,8 +160,8 @@ def test_a_tick_read_in_several_requests_loses_nothing_however_it_is_drained() -
 
 def test_a_reading_older_than_the_newest_tick_is_counted_and_dropped() -> None:
     pipeline = Pipeline([device(channel("a"))])
-    pipeline.add(0, START, [Reading(0, 1, GOOD)])
-    pipeline.add(0, START - 1, [Reading(0, 2, GOOD)])
+    pipeline.add(0, START, Readings.of([Reading(0, 1, GOOD)]))
+    pipeline.add(0, START - 1, Readings.of([Reading(0, 2, GOOD)]))
     pipeline.missed(0, START - 1, Quality.BAD_TIMEOUT)
     assert values(samples(drain(pipeline))[0]) == [1]
     assert (pipeline.counters.late, pipeline.counters.readings, pipeline.counters.missed) == (1, 2, 0)
@@ -177,8 +177,8 @@ def test_a_missed_tick_has_no_value_and_its_cause_for_every_channel() -> None:
 
 def test_a_sentinel_has_no_value_and_a_request_that_failed_alone_harms_only_its_channels() -> None:
     pipeline = Pipeline([device(channel("a"), channel("b"), channel("c"))])
-    pipeline.add(0, START, [Reading(0, None, Quality.BAD_SENSOR_FAILURE), Reading(1, 7, GOOD)])
-    pipeline.add(0, START, [Reading(2, None, Quality.BAD_COMMUNICATION_ERROR)])
+    pipeline.add(0, START, Readings.of([Reading(0, None, Quality.BAD_SENSOR_FAILURE), Reading(1, 7, GOOD)]))
+    pipeline.add(0, START, Readings.of([Reading(2, None, Quality.BAD_COMMUNICATION_ERROR)]))
     found = samples(drain(pipeline))
     assert found[0] == {START: Sample(None, Quality.BAD_SENSOR_FAILURE)}
     assert found[1] == {START: Sample(7, GOOD)}
@@ -195,7 +195,7 @@ def test_out_of_limits_keeps_its_value_unless_no_column_can_carry_it(
     tag: int, value: float, kept: float | None
 ) -> None:
     pipeline = Pipeline([device(channel("a", tag, limits=("0", "100")), channel("b", tag, limits=("0", "100")))])
-    pipeline.add(0, START, [Reading(0, value, GOOD), Reading(1, 50, GOOD)])
+    pipeline.add(0, START, Readings.of([Reading(0, value, GOOD), Reading(1, 50, GOOD)]))
     found = samples(drain(pipeline))
     assert found[0] == {START: Sample(kept, Quality.BAD_OUT_OF_RANGE)}
     assert found[1] == {START: Sample(50, GOOD)}
@@ -249,7 +249,7 @@ def test_what_comes_out_does_not_depend_on_when_it_is_drained(
             if value is None:
                 pipeline.missed(0, tick, Quality.BAD_TIMEOUT)
             else:
-                pipeline.add(0, tick, [Reading(0, value, GOOD), Reading(1, -value, GOOD)])
+                pipeline.add(0, tick, Readings.of([Reading(0, value, GOOD), Reading(1, -value, GOOD)]))
         return samples(parts + drain(pipeline))
 
     cut, whole = run(drains), run(set())
@@ -366,7 +366,7 @@ def test_much_is_cut_into_parts_that_a_message_can_hold() -> None:
     pipeline = Pipeline([plan, plan])
     for number in range(100):
         for index in (0, 1):
-            pipeline.add(index, START + number * PERIOD, [Reading(c, number, GOOD) for c in range(400)])
+            pipeline.add(index, START + number * PERIOD, Readings.of([Reading(c, number, GOOD) for c in range(400)]))
     parts = drain(pipeline)
     found = samples(parts)
     assert len(parts) == pytest.approx(2 * 400 * 100 * 8 / PART_BYTES, abs=2)
@@ -391,8 +391,8 @@ def test_the_birth_describes_every_column_that_comes_out() -> None:
     assert [one.period_ms for one in described] == [100, 200, 100, *[1000] * 4, *[2000] * 4]
     pipeline = Pipeline(plans)
     for number in range(40):
-        pipeline.add(0, START + number * PERIOD, [Reading(0, number, GOOD), Reading(1, number, GOOD)])
-        pipeline.add(1, START + number * PERIOD, [Reading(0, number, GOOD)])
+        pipeline.add(0, START + number * PERIOD, Readings.of([Reading(0, number, GOOD), Reading(1, number, GOOD)]))
+        pipeline.add(1, START + number * PERIOD, Readings.of([Reading(0, number, GOOD)]))
     tags = {
         column.alias: (column.tag, column.scale)
         for part in drain(pipeline)
@@ -409,7 +409,7 @@ def test_many_small_groups_and_uneven_axes_still_fit_a_message() -> None:
     ticks = [at for at in range(60) if at % 7 not in (1, 3, 4)]
     for number in ticks:
         for index in range(100):
-            pipeline.add(index, START + number * PERIOD, [Reading(c, number, GOOD) for c in range(50)])
+            pipeline.add(index, START + number * PERIOD, Readings.of([Reading(c, number, GOOD) for c in range(50)]))
     found = samples(drain(pipeline))
     assert all(values(found[alias]) == ticks for alias in range(5000))
 
@@ -418,7 +418,7 @@ def test_no_message_has_more_groups_than_the_contract_allows() -> None:
     quiet = FilterConfig(deadband=0.0)
     pipeline = Pipeline([device(*[(channel(f"c{number}"), quiet) for number in range(50)]) for _ in range(100)])
     for index in range(100):
-        pipeline.add(index, START, [Reading(c, 7, GOOD) for c in range(50)])
+        pipeline.add(index, START, Readings.of([Reading(c, 7, GOOD) for c in range(50)]))
     parts = drain(pipeline)
     assert max(len(part.groups) for part in parts) == MAX_GROUPS
     assert all(values(found) == [7] for found in samples(parts).values())

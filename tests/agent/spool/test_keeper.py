@@ -1,25 +1,32 @@
 """The spool under what happens to gateways: killed at any moment, a disk that refuses, a file that was damaged."""
 
 import asyncio
+import gc
 import logging
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from agent.spool import DiskRefused, Spool, SpoolInUse, SpoolRefused
+from agent.spool import DiskRefused, Spool, SpoolInUse, SpoolRefused, keeper
 from agent.spool.store import Store
-from protocols.edge.messages import DropCause, Event, decode
+from protocols.edge.columns import F32LE, Column, Group
+from protocols.edge.messages import Batch, DropCause, Event, decode
 from protocols.errors import LocalProtocolError
-from tests.agent.spool.messages import acknowledge, batch, birth, event
+from protocols.quality import Quality
+from tests.agent.spool.messages import acknowledge, batch, birth, event, origin
 
 QUOTA = 64 << 20
 ROOT = Path(__file__).parents[3]
@@ -97,11 +104,10 @@ async def test_a_folder_that_is_not_there_is_said_at_once(tmp_path: Path) -> Non
 
 
 @contextmanager
-def full_disk(path: Path) -> Iterator[None]:
-    """No file of this process grows beyond what the spool's log has now: writes fail as on a full disk."""
+def full_disk() -> Iterator[None]:
+    """This process writes to no file beyond its first page: the disk takes nothing."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    log = path.with_name(path.name + "-wal")
-    resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size + 5000, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
     try:
         yield
     finally:
@@ -115,7 +121,7 @@ async def test_while_the_disk_refuses_messages_wait_in_memory_and_are_spooled_wh
     path = tmp_path / "spool.db"
     async with Spool(path, QUOTA, retry_s=0.05) as spool:
         await spool.put(event(0), urgent=True)
-        with full_disk(path):
+        with full_disk():
             waiting = [spool.submit(batch(number, values=3000)) for number in range(5)]
             await until_refused(spool)
             assert not any(one.done() for one in waiting)
@@ -140,7 +146,7 @@ async def test_beyond_the_memory_the_oldest_data_is_dropped_and_declared(
     path = tmp_path / "spool.db"
     async with Spool(path, QUOTA, retry_s=0.05, memory=100_000) as spool:
         await spool.put(event(0), urgent=True)
-        with full_disk(path):
+        with full_disk():
             alarm = spool.submit(event(1), urgent=True)
             waiting = [spool.submit(batch(number, values=5000)) for number in range(12)]
             await until_refused(spool)
@@ -159,6 +165,107 @@ async def test_beyond_the_memory_the_oldest_data_is_dropped_and_declared(
         kept = {row.seq for row in await spool.read(0, 1 << 30)}
         assert set(seqs) <= kept
         assert kept | declared == set(range(1, snapshot.next_seq))
+
+
+def failed(ticks: int, channels: int = 40) -> Batch:
+    """What a gateway tells of dead devices: no value, and at each tick the reason."""
+    columns = [
+        Column(alias, F32LE, np.zeros(0, np.float32), np.zeros(ticks, bool), 0, quality)
+        for alias in range(channels)
+        for quality in [{tick: int(Quality.BAD_TIMEOUT) for tick in range(ticks)}]
+    ]
+    return Batch(origin(), bytes(32), 1_700_000_000_000, (Group(np.arange(ticks, dtype=np.int64), tuple(columns)),))
+
+
+@pytest.mark.parametrize("ticks", [1, 7, 100])
+async def test_while_the_disk_refuses_no_more_memory_is_taken_than_is_allowed(
+    ticks: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    path, allowed, count = tmp_path / "spool.db", 1 << 20, 300 // ticks + 60
+    async with Spool(path, QUOTA, retry_s=0.05, memory=allowed) as spool:
+        await spool.put(event(0), urgent=True)
+        with full_disk():
+            first = spool.submit(event(1), urgent=True)
+            await until_refused(spool)
+            gc.collect()
+            tracemalloc.start()
+            try:
+                waiting = []
+                for _ in range(count):
+                    waiting.append(spool.submit(failed(ticks)))
+                    await asyncio.sleep(0)
+                gc.collect()
+                taken = tracemalloc.get_traced_memory()[0]
+            finally:
+                tracemalloc.stop()
+            assert taken < 1.2 * allowed + 1000 * count  # and the futures held here
+            assert spool.waiting == count + 1
+        await first
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        await spool.put(event(2), urgent=True)
+        refused = sum(isinstance(one, SpoolRefused) for one in outcomes)
+        assert spool.snapshot.counters.dropped_disk == refused > count // 2
+
+
+async def test_leaving_while_the_disk_refuses_says_how_much_is_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    path = tmp_path / "spool.db"
+    spool = await Spool(path, QUOTA, retry_s=30, memory=100_000).__aenter__()
+    await spool.put(event(0), urgent=True)
+    with full_disk():
+        waiting = [spool.submit(batch(number, values=5000), urgent=number == 5) for number in range(20)]
+        await until_refused(spool)
+        with pytest.raises(DiskRefused, match="; 20 messages were not on disk and are lost"):
+            await spool.__aexit__(None, None, None)
+    assert all(isinstance(one.exception(), SpoolRefused) for one in waiting)
+
+
+async def test_a_disk_that_never_answers_does_not_hold_up_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "STOP_S", 0.2)
+    spool = await Spool(tmp_path / "spool.db", QUOTA).__aenter__()
+    answers, asked = threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def hang(_: Store) -> None:
+        loop.call_soon_threadsafe(asked.set)
+        answers.wait()
+
+    hanging = spool._keeper.hand_over(keeper.Job(hang, spool._keeper.future()))
+    await asked.wait()
+    waiting = [spool.submit(event(number), urgent=True) for number in range(3)]
+    with pytest.raises(DiskRefused, match=r"has not answered for 0\.2 s; 3 messages were not on disk"):
+        await spool.__aexit__(None, None, None)
+    answers.set()
+    await hanging
+    assert [await one for one in waiting] == [1, 2, 3]
+
+
+async def test_a_file_removed_under_us_is_begun_anew_and_takes_nothing_meanwhile(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    folder, told = tmp_path / "data", list[str]()
+    folder.mkdir()
+    async with Spool(folder / "spool.db", QUOTA, retry_s=0.05) as spool:
+        spool.on_recovered(told.append)
+        await spool.put(event(0), urgent=True)
+        old = spool.snapshot.incarnation
+        shutil.rmtree(folder)
+        waiting = spool.submit(event(1), urgent=True)
+        await until_refused(spool)
+        assert not waiting.done()
+        folder.mkdir()
+        assert await waiting == 1
+        assert spool.snapshot.incarnation != old
+        assert spool.snapshot.counters.put == 2
+    assert told == ["the spool's file was removed or replaced"]
+    async with Spool(folder / "spool.db", QUOTA) as spool:
+        assert [row.seq for row in await spool.read(0, 1 << 20)] == [1]
 
 
 async def settled(future: "asyncio.Future[int]") -> BaseException | None:

@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from agent.spool import room
 from agent.spool import store as store_module
 from agent.spool.errors import SpoolInUse
 from agent.spool.records import Row
@@ -190,7 +191,9 @@ def test_data_gives_way_before_the_disk_is_full(store: Store, monkeypatch: pytes
     with store.transaction():
         for number in range(10):
             store.put(batch(number, values=900), urgent=False)
-    monkeypatch.setattr(store_module, "_free_disk", lambda _: store_module.SPARE_DISK - 9000)
+    left = min(store_module.SPARE_BYTES, QUOTA // 2) - 9000
+    real = room.free_bytes
+    monkeypatch.setattr(store_module, "free_bytes", lambda database, _: left + real(database, Path("/proc/full")))
     with store.transaction():
         store.put(batch(10, values=900), urgent=False)
     assert 0 < store.snapshot.counters.dropped_quota <= 3

@@ -1,8 +1,11 @@
+import asyncio
 from pathlib import Path
 
 import pytest
+from aiomqtt import MqttError
 
 from agent.uplink import Broker, parse_broker
+from agent.uplink.broker import within
 
 
 @pytest.mark.parametrize(
@@ -54,3 +57,24 @@ def test_tls_checks_certificates_and_names(tmp_path: Path) -> None:
     assert Broker("broker", 1883).tls_context() is None
     with pytest.raises(OSError, match=r".+"):
         Broker("broker", 8883, tls=True, ca_file=tmp_path / "absent.pem").tls_context()
+
+
+async def test_what_takes_too_long_is_told_as_a_broker_that_does_not_answer() -> None:
+    with pytest.raises(MqttError, match=r"no answer within 0\.01 s"):
+        async with within(0.01):
+            await asyncio.sleep(10)
+
+
+async def test_a_cancellation_that_meets_the_answer_is_not_lost() -> None:
+    answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def wait() -> None:
+        async with within(10):
+            await answer
+
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(wait())
+        await asyncio.sleep(0)
+        answer.set_result(None)
+        waiting.cancel()
+    assert waiting.cancelled()

@@ -48,6 +48,7 @@ def test_what_is_right_in_everything_is_opened(message: Message, leaf: str) -> N
         ("topic", f"hutong/1/{OTHER}/cmd", sealed(COMMAND, "cmd", gateway=OTHER), False),
         ("topic", f"hutong/1/{GATEWAY}/data", sealed(COMMAND, "cmd"), False),
         ("topic", "elsewhere", sealed(COMMAND, "cmd"), False),
+        ("topic", "forged\nlines of a log", sealed(COMMAND, "cmd"), True),
         ("seal", f"hutong/1/{GATEWAY}/cmd", sealed(COMMAND, "cmd", key=bytes(32)), False),
         ("seal", f"hutong/1/{GATEWAY}/cmd", sealed(COMMAND, "ack"), False),
         ("seal", f"hutong/1/{GATEWAY}/cmd", sealed(COMMAND, "cmd", gateway=OTHER), False),
@@ -62,6 +63,7 @@ def test_what_is_wrong_in_one_thing_is_refused_by_its_cause(
     with pytest.raises(Refused) as refused:
         open_downward(GATEWAY, KEYS, INCARNATION, topic, payload, retained)
     assert refused.value.cause == cause
+    assert str(refused.value).isprintable()
 
 
 def test_another_incarnations_message_is_refused() -> None:

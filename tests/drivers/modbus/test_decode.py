@@ -90,8 +90,8 @@ def test_only_channels_that_lie_whole_in_the_span_and_its_table_are_read() -> No
         (3, Entry(CHANNEL, Table.HOLDING, 2, "u16")),
     ]
     readings = compile_span(entries, Span("input", 1, 4))(bytes(8))
-    assert readings == [Reading(1, 0, Quality.GOOD)]
-    assert compile_span(entries, Span("coil", 0, 8))(b"\0") == []
+    assert list(readings) == [Reading(1, 0, Quality.GOOD)]
+    assert compile_span(entries, Span("coil", 0, 8))(b"\0").channels == ()
 
 
 @pytest.mark.parametrize(("span", "size"), [(Span("input", 0, 2), 3), (Span("coil", 0, 9), 1)])

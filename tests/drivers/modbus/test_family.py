@@ -154,3 +154,11 @@ def test_an_address_that_is_none_is_refused_when_the_line_is_made(driver: str) -
 def test_settings_that_no_line_has_are_refused_when_the_line_is_made(settings: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="no line has"):
         BUILTIN["modbus-rtu"].create_line(LineConfig("modbus-rtu", "/dev/null", **settings))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("driver", ["modbus-tcp", "modbus-rtu-over-tcp"])
+@pytest.mark.parametrize("host", ["a..b", "x" * 64, "nul\0"])
+async def test_a_host_that_cannot_even_be_looked_up_is_a_line_that_is_down(driver: str, host: str) -> None:
+    line = BUILTIN[driver].create_line(LineConfig(driver, f"{host}:502"))
+    with pytest.raises(LineDown, match="no connection"):
+        await line.open()

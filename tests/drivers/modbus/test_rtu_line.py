@@ -255,7 +255,7 @@ async def test_an_adapter_that_is_pulled_out_is_told_and_found_again(serial_line
 
 async def test_a_port_cannot_be_opened_twice(serial_line: RtuLine, pty_peer: PtyPeer) -> None:
     second = RtuLine(SerialPort(LineConfig("modbus-rtu", str(pty_peer.path), baud=115200)))
-    with pytest.raises(LineDown, match="cannot be opened"):
+    with pytest.raises(LineDown, match="cannot be opened: another program has it open"):
         await second.open()
     await serial_line.close()
     await second.open()

@@ -3,12 +3,15 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from drivers.base import ModelError, Span
 from drivers.modbus.decode import Entry
-from drivers.modbus.template import load_model, parse_model, template_names
+from drivers.modbus.template import TEMPLATES, load_model, parse_model, template_names
 from protocols.edge.birth import Kind
 from protocols.edge.columns import F32LE, I32LE, I64LE
+from tests.hostile import distorted
 
 MODELS = {
     "access_point",
@@ -68,7 +71,7 @@ def test_every_channel_of_a_template_is_decoded_where_it_stands(name: str) -> No
     for index, point in enumerate(model.points):
         span = model.span_of(index)
         size = (point.length + 7) // 8 if point.space in ("coil", "discrete") else 2 * point.length
-        assert index in {reading.channel for reading in model.decode(span, bytes(size))}
+        assert index in model.decode(span, bytes(size)).channels
 
 
 def test_channels_stand_where_the_devices_have_them() -> None:
@@ -105,7 +108,7 @@ def test_a_file_of_ones_own_is_a_model(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(HEAD + VOLTAGE, "utf-8")
     model = load_model(str(path))
-    assert model.decode(Span("input", 0, 1), b"\x08\xfd")[0].value == 2301
+    assert model.decode(Span("input", 0, 1), b"\x08\xfd").values == (2301,)
     assert model.channels[0].limits == (Decimal(0), Decimal(300))
 
 
@@ -156,6 +159,7 @@ def test_a_mistake_in_a_model_is_told_with_file_and_key(text: str, complaint: st
         ('scale = "0.1"', 'scale = "a tenth"', 'scale must be a decimal number as a text, such as "0.1"'),
         ('scale = "0.1"', 'scale = "-0.1"', "scale is -0.1: a scale is a positive decimal number"),
         ('scale = "0.1"', 'scale = "1e-19"', "scale is 1E-19: out of range"),
+        ('scale = "0.1"', 'scale = "1E+999999999"', "scale must be a decimal number"),
         ('"u16"', '"f32"', "scale is possible for integers"),
         ('"gauge"', '"state"', "scale is not possible for a state"),
         ('"gauge"', '"counter"\nwritable = true', "writable is possible for whole numbers in table holding"),
@@ -220,3 +224,12 @@ def test_a_counter_or_state_is_never_a_float(kind: str) -> None:
 def test_a_model_that_is_not_there_is_told_with_what_is(source: str) -> None:
     with pytest.raises(ModelError, match=r"did you mean 'meter_1p'\?|nowhere\.toml: cannot be read"):
         load_model(source)
+
+
+@given(st.sampled_from(sorted(MODELS)).flatmap(lambda name: distorted((TEMPLATES / f"{name}.toml").read_text("utf-8"))))
+def test_whatever_a_file_says_it_is_a_model_or_told_what_is_wrong(text: str) -> None:
+    try:
+        told = parse_model(text, "own.toml").name
+    except ModelError as error:
+        told = str(error)
+    assert told

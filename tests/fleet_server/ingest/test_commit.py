@@ -102,13 +102,22 @@ async def test_a_gateway_cannot_claim_a_device_of_another_until_that_one_is_gone
     assert item["reason"] == "foreign-device"
     assert gateway.code in item["detail"]
 
-    async def nobody(_: str) -> bool:
-        return False
+    async def retired(_: str) -> bool:
+        return True
 
-    hand.known = type(hand.known)(hand.known.plans, hand.known.days, nobody)
+    hand.known = type(hand.known)(hand.known.plans, hand.known.days, retired)
     assert await hand.commit(other, claim, batch) == {1: STORED, 2: STORED}
     hand.known = type(hand.known)()
     assert await hand.commit(gateway, gateway.batch(power=[3.0])) == {3: AckStatus.NEED_BIRTH}
+
+
+async def test_a_birth_that_our_code_fails_on_stays_with_the_gateway_and_is_kept_once(hand: Any, gateway: Any) -> None:
+    """Were it answered `quarantined`, its batches would ask for it, and it would come with a new number for ever."""
+    birth = gateway.birth()
+    for _ in range(2):
+        assert await hand.commit(gateway, birth, condemned="KeyError: 'x'") == {1: AckStatus.SLOW}
+    assert [row["reason"] for row in await hand.rows("SELECT reason FROM quarantine")] == ["poison"]
+    assert await hand.commit(gateway, birth) == {1: STORED}
 
 
 async def test_a_channel_keeps_its_place_when_births_come_and_go(hand: Any, gateway: Any) -> None:

@@ -8,7 +8,7 @@ from fleet_server.kernel.errors import Unavailable
 @pytest.mark.parametrize(
     "error",
     [asyncpg.NumericValueOutOfRangeError(""), asyncpg.UniqueViolationError(""), asyncpg.ProgramLimitExceededError(""),
-     OverflowError(), KeyError("alias")],
+     OverflowError(), KeyError("alias"), AttributeError("x"), RecursionError()],
 )  # fmt: skip
 def test_errors_of_the_data_make_us_look_for_the_message(error: Exception) -> None:
     assert blames_a_message(error)

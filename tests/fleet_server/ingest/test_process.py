@@ -15,11 +15,13 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from fleet_server.config import BrokerSettings, DatabaseSettings, Settings
 from fleet_server.ingest import process
+from fleet_server.ingest.arrivals import Arrival, open_raw
 from fleet_server.kernel.context import Context
 from fleet_server.kernel.database import Database
 from fleet_server.kernel.migrate import migrate
 from fleet_server.kernel.ports import Ports
 from protocols.edge import envelope
+from protocols.edge.cose import key_id
 from protocols.edge.envelope import Address
 from protocols.edge.messages import Acknowledgement, AckStatus, Message, acknowledgement_digest, digest, encode
 from sim_devices.city import broker as city_broker
@@ -38,6 +40,9 @@ class Keys:
     async def keys(self, gateway: str) -> dict[bytes, bytes]:
         return self.known.get(gateway, {})
 
+    async def gives_up_devices(self, gateway: str) -> bool:
+        return gateway not in self.known
+
 
 class Wire:
     """A gateway's side of the broker: publishes, and collects what was acknowledged under its key."""
@@ -51,7 +56,7 @@ class Wire:
         self._client.username_pw_set(*INGEST)
         self._client.on_message = self._on_message
         self._client.on_connect = self._on_connect
-        self._client.connect(broker.host, broker.port)
+        self._client.connect(broker.host, broker.port, clean_start=True)  # on each connect, not the first alone
         self._client.loop_start()
 
     def close(self) -> None:
@@ -235,6 +240,73 @@ async def test_a_new_key_opens_messages_at_once_although_the_old_one_was_remembe
     running.keys.known[gateway.code] = gateway.keys
     await settled(wire, gateway.batch(power=[1.0]))
     assert wire.statuses[2] is AckStatus.STORED
+
+
+async def test_while_a_key_is_being_replaced_a_gateway_is_answered_under_the_one_it_has(
+    wire: Wire, running: Running, gateway: Any
+) -> None:
+    fresh = key_id(b"n" * 32), b"n" * 32
+    running.keys.known[gateway.code] = dict([fresh]) | gateway.keys
+    await settled(wire, gateway.birth(), gateway.batch(power=[1.0]))
+    gateway.key = fresh[1]
+    await settled(wire, gateway.batch(power=[2.0]))
+    assert wire.statuses == dict.fromkeys((1, 2, 3), AckStatus.STORED)
+
+
+async def test_two_processes_that_share_the_messages_store_each_of_them_once(
+    broker: Any, database_urls: Any, now_clock: Any, gateway: Any, other_gateway: Any
+) -> None:
+    """Every message is sent twice, and the broker deals them out: both copies to one process, or one to each."""
+    other = other_gateway(code="D11011490010000781", devices={"D11011490010001028": ("power", "energy")})
+    keys = Keys({gateway.code: gateway.keys, other.code: other.keys})
+    async with (
+        ingesting(broker, database_urls.ingest, now_clock, keys) as running,
+        ingesting(broker, database_urls.ingest, now_clock, keys),
+        wired(broker, gateway) as one,
+        wired(broker, other) as two,
+    ):
+        await settled(one, gateway.birth())
+        await settled(two, other.birth())
+        batches = {
+            wire: [wire.gateway.batch(power=[1.0], energy=[n], t0=NOW_MS - 300_000 + 1000 * n) for n in range(200)]
+            for wire in (one, two)
+        }
+        for n in range(200):
+            for wire, own in batches.items():
+                wire.send(own[n], own[199 - n])
+        for wire, own in batches.items():
+            await settled(wire, *own)
+            assert set(wire.statuses.values()) == {AckStatus.STORED}
+        for own in (gateway, other):
+            seqs = await running.value(
+                "SELECT array_agg(seq ORDER BY seq) FROM chunk JOIN gateway_incarnation i ON i.id = incarnation_id "
+                "WHERE gateway = $1", own.code,
+            )  # fmt: skip
+            assert seqs == list(range(2, 202))
+        stored = "SELECT sum(stored) || ' ' || sum(upper(received) - lower(received)) FROM gateway_incarnation"
+        assert await running.value(stored) == "402 402"
+        assert await running.value("SELECT sum(n[1]) || ' ' || sum(n[2]) FROM rollup_hour") == "400 400"
+        assert await running.value("SELECT sum(n[1]) FROM rollup_minute") == 400
+        await until(lambda: running.value("SELECT count(DISTINCT process) = 2 FROM ingest_rate"))  # both had a share
+
+
+async def test_a_message_that_our_code_cannot_even_read_costs_no_other_its_answer(
+    wire: Wire, running: Running, gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No such message is known, so the reading of one is made to fail."""
+
+    def read(raw: Any, address: Any, keys: Any) -> Any:
+        opened = true_read(raw, address, keys)
+        if isinstance(opened, Arrival) and opened.identity[2] == 3:
+            raise RuntimeError("a fault of ours")
+        return opened
+
+    true_read = open_raw
+    monkeypatch.setattr(process, "open_raw", read)
+    await settled(wire, gateway.birth())
+    wire.send(*(gateway.batch(power=[1.0]) for _ in range(5)))
+    await until(lambda: set(wire.statuses) == {1, 2, 4, 5, 6})
+    await until(lambda: running.value("SELECT true FROM quarantine WHERE reason = 'unreadable'"))
 
 
 async def test_a_database_killed_under_load_loses_nothing_and_stores_nothing_twice(

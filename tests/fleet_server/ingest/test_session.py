@@ -76,3 +76,23 @@ async def test_messages_that_are_settled_out_of_order_are_acknowledged_in_order(
         assert [raw.sealed for raw in later] == [b"\x06", b"\x07", b"\x08"]
         assert session.connected.is_set()
         session.acknowledge(later)
+
+
+async def test_a_flood_that_no_acknowledgement_holds_back_is_forgotten_beyond_its_bytes(
+    running: broker.Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """QoS 0, to which no receive maximum applies; and QoS 1, whose receipts must not stay with us."""
+    monkeypatch.setattr("fleet_server.ingest.session.MOST_BYTES", 50_000)
+    async with connected(running) as (session, gateway):
+        for number in range(60):
+            await gateway.publish(f"hutong/1/{GATEWAY}/data", bytes(10_000), qos=number % 2)
+        while session.lost < 55:  # noqa: ASYNC110 - counted in paho's thread
+            await asyncio.sleep(0.01)
+        kept = await take(session, 5)
+        session.acknowledge(kept)
+        await gateway.publish(f"hutong/1/{GATEWAY}/data", b"after", qos=1)
+        (after,) = await take(session, 1)
+        assert after.sealed == b"after"
+        session.acknowledge([after])
+        assert not session._arrivals
+        assert not session._settled

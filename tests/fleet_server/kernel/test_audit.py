@@ -171,6 +171,8 @@ def test_a_head_is_noted_once_and_a_line_cut_by_a_crash_is_left_out(tmp_path: Pa
     path.write_text(path.read_text() + "2026-03-02T08:00:00Z 3 03")
     assert read_heads(path) == [Head(1, bytes([1]) * 32), Head(2, bytes([2]) * 32)]
     assert path.stat().st_mode & 0o777 == 0o600
+    note_head(path, 3, bytes([3]) * 32, clock.now())
+    assert [head.position for head in read_heads(path)] == [1, 2, 3]
 
 
 def test_a_spoilt_line_among_the_heads_is_an_error(tmp_path: Path) -> None:

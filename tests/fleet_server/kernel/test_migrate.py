@@ -1,3 +1,4 @@
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,11 @@ async def test_migrating_again_applies_nothing(empty_database_url: str) -> None:
     assert await migrate(empty_database_url, (ONE,)) == (ONE,)
     assert await migrate(empty_database_url, (ONE, TWO)) == (TWO,)
     assert await migrate(empty_database_url, (ONE, TWO)) == ()
+
+
+async def test_many_that_migrate_at_once_apply_each_migration_once(empty_database_url: str) -> None:
+    applied = await asyncio.gather(*(migrate(empty_database_url) for _ in range(4)))
+    assert sorted(map(len, applied)) == [0, 0, 0, len(load())]
 
 
 async def test_every_role_can_ask_whether_the_schema_is_current(

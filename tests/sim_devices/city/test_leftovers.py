@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,12 @@ from sim_devices.city.leftovers import command_line, stop_leftovers
 
 
 def sleeper(*words: str) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", *words])
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", *words])
+    deadline = time.monotonic() + 30
+    while words[0] not in command_line(process.pid):  # Linux puts it there a moment after Popen is content
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    return process
 
 
 def noted(folder: Path, **pids: int) -> None:

@@ -59,7 +59,11 @@ def test_sockets_lie_below_the_city_unless_their_path_is_too_long(tmp_path: Path
     far = socket_folder(tmp_path / ("x" * SOCKET_LIMIT), "control")
     assert len(str(far / "control")) <= SOCKET_LIMIT
     assert stat.S_IMODE(far.stat().st_mode) == 0o700
+    assert socket_folder(tmp_path / ("x" * SOCKET_LIMIT), "control") == far, "a server that starts again has moved"
     forget_socket_folder(near)
     forget_socket_folder(far)
     assert near.exists()
     assert not far.exists()
+    again = socket_folder(tmp_path / ("x" * SOCKET_LIMIT), "control")
+    assert again.is_dir()
+    forget_socket_folder(again)

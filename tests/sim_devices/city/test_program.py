@@ -1,11 +1,12 @@
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from sim_devices.city.program import Process, Program, StartFailed, tail
+from sim_devices.city.program import Process, Program, StartFailed, tail, tied
 
 
 def python(folder: Path, code: str, **more: object) -> Program:
@@ -45,6 +46,24 @@ def test_stopping_twice_and_signalling_the_dead_do_no_harm(tmp_path: Path) -> No
     process.stop()
     process.send(signal.SIGTERM)
     assert process.poll() is not None
+
+
+def test_a_program_is_asked_to_stop_when_whoever_started_it_is_killed(tmp_path: Path) -> None:
+    if not tied(signal.SIGTERM):
+        pytest.skip("util-linux's setpriv is not here: leftovers are stopped by the next run")
+    log = tmp_path / "child.log"
+    child = (
+        "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(print('stopped', flush=True)))\n"
+        "print('up', flush=True); time.sleep(60)"
+    )
+    starter = (
+        f"import pathlib, sys, time; from sim_devices.city.program import Process, Program\n"
+        f"Process(Program('child', (sys.executable, '-c', {child!r}), pathlib.Path({str(log)!r}))); time.sleep(60)"
+    )
+    with subprocess.Popen([*tied(signal.SIGKILL), sys.executable, "-c", starter]) as process:
+        wait_for(log, "up")
+        process.kill()
+    wait_for(log, "stopped")
 
 
 def test_it_does_not_see_the_variables_that_are_not_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

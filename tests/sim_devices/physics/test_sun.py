@@ -1,7 +1,7 @@
 from datetime import datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sim_devices.physics import sun
@@ -31,6 +31,8 @@ def test_the_sun_stands_where_almanacs_have_it(moment: str, degrees: float) -> N
 
 
 @given(st.floats(-90, 89), st.floats(0, 1))
+@example(-18.0, 1.0)
+@example(-1.0, 0.5)
 def test_it_is_never_darker_with_a_higher_sun(degrees: float, cloud: float) -> None:
     assert sun.illuminance(degrees + 1.0, cloud) >= sun.illuminance(degrees, cloud) * 0.999
 
@@ -40,5 +42,8 @@ def test_daylight_moonless_night_and_cloud_are_of_the_known_order() -> None:
     assert 8_000 < sun.illuminance(45.0, 1.0) < 20_000
     assert sun.illuminance(-30.0, 0.0) < 0.01
     assert 300 < sun.illuminance(-0.8, 0.0) < 700
-    # No step where twilight meets day.
-    assert sun.illuminance(0.0, 0.0) == pytest.approx(sun.illuminance(-1e-6, 0.0), rel=1e-3)
+
+
+@given(st.sampled_from([-18.0, -12.0, -6.0, -3.0, 0.0]), st.floats(0, 1))
+def test_there_is_no_step_where_night_twilight_and_day_meet(degrees: float, cloud: float) -> None:
+    assert sun.illuminance(degrees, cloud) == pytest.approx(sun.illuminance(degrees - 1e-6, cloud), rel=1e-3)

@@ -9,6 +9,8 @@ import pytest
 
 from fleet_server.domains.commands.dispatch import dispatcher, turn
 from fleet_server.domains.commands.models import GRACE, MAX_SENDS
+from fleet_server.domains.ledger.wiring import create_enrolment
+from fleet_server.kernel.database import Database
 from protocols.edge import cose, envelope
 from protocols.edge.messages import Command
 
@@ -59,6 +61,22 @@ async def test_a_queued_command_is_sent_sealed_under_its_gateways_key(city: Any,
     assert command.expires - command.issued == 30_000
     assert command.issued == round(clock.now().timestamp() * 1000)
     assert (await city.status())["status"] == "sent"
+
+
+async def test_while_a_key_is_being_replaced_the_gateway_can_open_the_command_with_the_one_it_has(
+    city: Any, fleet_settings: Any, clock: Any, broker: Broker
+) -> None:
+    clock.advance(hours=1)
+    async with Database(fleet_settings.database.owner) as database:
+        enrolment = create_enrolment(database, clock, fleet_settings.secrets.dir)
+        fresh = await enrolment.rotate_key(city.gateway)
+    body = (await city.send()).json()
+    async with city.open_ingest() as ingest:
+        await turn(ingest, broker.publish)
+    (topic, under_new), (_, under_old) = broker.taken
+    assert opened(city, topic, under_old).id == UUID(body["id"]).bytes
+    city.key = fresh
+    assert opened(city, topic, under_new).id == UUID(body["id"]).bytes
 
 
 async def test_a_command_without_an_answer_is_sent_a_few_times_and_then_unknown(

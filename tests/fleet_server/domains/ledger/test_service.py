@@ -1,3 +1,4 @@
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from fleet_server.domains.ledger.store import PostgresStore
 from fleet_server.domains.ledger.wiring import create_enrolment
 from fleet_server.kernel.database import Database
 from fleet_server.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from fleet_server.kernel.ports import KEYS_CHANGED
 from fleet_server.kernel.principal import system
 from fleet_server.kernel.secret_files import SecretsError
 from protocols.citycode import geosot, mint
@@ -78,6 +80,48 @@ async def test_a_rotated_key_leaves_the_old_one_valid_for_a_while_behind_the_new
     assert list((await city.enrolment.keys(enrolled.gateway.code)).values()) == [new]
 
 
+async def test_a_key_that_was_stolen_is_replaced_at_once(city: Any) -> None:
+    code = (await city.gateway()).gateway.code
+    new = await city.enrolment.rotate_key(code, at_once=True)
+    assert list((await city.enrolment.keys(code)).values()) == [new]
+    (row,) = await city.audited("ledger.rotate-key")
+    assert row["detail"]["at_once"] is True
+
+
+async def test_whoever_listens_hears_of_every_change_of_keys(city: Any, connect: Any, database_urls: Any) -> None:
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    async with connect(database_urls.ingest) as connection, asyncio.timeout(10):
+        await connection.add_listener(KEYS_CHANGED, lambda *told: heard.put_nowait(told[-1]))
+        code = (await city.gateway()).gateway.code
+        assert await heard.get() == code
+        for change in (city.enrolment.rotate_key(code), city.ledger.change_gateway(city.root, code, status="retired")):
+            while not heard.empty():
+                heard.get_nowait()
+            await change
+            assert await heard.get() == code
+
+
+@pytest.mark.parametrize("status", ["planned", "in-service", "out-of-service", "retired", None])
+async def test_ingest_and_the_ledger_have_one_rule_for_who_gives_up_devices(
+    city: Any, clock: Any, database_urls: Any, status: str | None
+) -> None:
+    mine, other = await city.gateway(77), await city.gateway(78)
+    await tell(city, mine, lamp())
+    async with city.owner.system() as connection:
+        if status is None:
+            await connection.execute("ALTER TABLE device DROP CONSTRAINT device_gateway_fkey")
+            await connection.execute("DELETE FROM gateway_key WHERE gateway = $1", mine.gateway.code)
+            await connection.execute("DELETE FROM gateway WHERE code = $1", mine.gateway.code)
+        else:
+            await connection.execute("UPDATE gateway SET status = $2 WHERE code = $1", mine.gateway.code, status)
+    async with Database(database_urls.ingest, size=1) as database:
+        ingest = create_enrolment(database, clock, city.context.settings.secrets.dir)
+        gone = await ingest.gives_up_devices(mine.gateway.code)
+    await tell(city, other, lamp())
+    moved = (await city.ledger.device(city.root, LAMP)).gateway == other.gateway.code
+    assert gone is moved is (status in ("retired", None))
+
+
 async def test_rotating_twice_does_not_lengthen_the_life_of_the_oldest_key(city: Any, clock: Any) -> None:
     code = (await city.gateway()).gateway.code
     await city.enrolment.rotate_key(code)
@@ -98,7 +142,7 @@ async def test_a_retired_gateway_has_no_keys_and_is_never_enrolled_again(city: A
 
 
 async def test_a_sealed_key_does_not_open_in_another_gateways_row_or_with_another_file(
-    city: Any, tmp_path: Any, clock: Any
+    city: Any, tmp_path: Any, clock: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     one, two = (await city.gateway(77)).gateway.code, (await city.gateway(78)).gateway.code
     async with city.owner.system() as connection:
@@ -107,10 +151,14 @@ async def test_a_sealed_key_does_not_open_in_another_gateways_row_or_with_anothe
             one,
             two,
         )
+    assert await city.enrolment.keys(two) == {}
+    assert await create_enrolment(city.owner, clock, tmp_path / "other").keys(one) == {}
+    assert f"gateway {two}: key" in caplog.text
     with pytest.raises(SecretsError):
-        await city.enrolment.keys(two)
-    with pytest.raises(SecretsError):
-        await create_enrolment(city.owner, clock, tmp_path / "other").keys(one)
+        await city.gateway(78)
+    assert not await city.enrolment.gives_up_devices(two), (
+        "a key that cannot be read is no reason to lose one's devices"
+    )
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,7 @@ async def streaming(client: Any, device: str, credentials: dict[str, str]) -> As
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fleet_server.domains.telemetry.live.LONGEST_S", 0.3)
+    monkeypatch.setattr("fleet_server.domains.telemetry.watch.LONGEST_S", 0.3)
     monkeypatch.setattr("fleet_server.domains.telemetry.api.RECHECK_S", 0.3)
 
 

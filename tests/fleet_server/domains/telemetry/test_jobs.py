@@ -209,3 +209,45 @@ async def test_the_sample_of_strangers_messages_is_bounded_and_authentic_ones_st
     counts = await hand.rows("SELECT authentic, count(*) AS n, max(id) AS newest FROM quarantine GROUP BY 1 ORDER BY 1")
     assert [(row["authentic"], row["n"]) for row in counts] == [(False, 10), (True, 50)]
     assert counts[0]["newest"] == 99
+
+
+async def test_an_hour_that_does_not_read_back_is_named_and_holds_up_no_other(
+    hand: Any, gateway: Any, context: Context, caplog: pytest.LogCaptureFixture
+) -> None:
+    await hand.commit(gateway, gateway.birth())
+    for hour in (HOUR - HOUR_MS, HOUR):
+        for n in range(2):
+            await hand.commit(gateway, gateway.batch(power=[1.0], t0=hour + n * 1000))
+    await spoil_and_mark_dirty(context.database)
+    async with context.database.system() as connection:
+        (broken,) = await connection.fetch("DELETE FROM chunk WHERE seq = 2 RETURNING *")
+        await connection.execute(
+            "INSERT INTO chunk SELECT $1, $2, $3, $4, $5, 2, 1, '\\x77'", *list(broken.values())[:5]
+        )
+    await jobs.rebuild(context)
+    hand.now += timedelta(hours=2)
+    await jobs.compact(context)
+    assert await hand.rows("SELECT bucket, n, loose FROM rollup_hour ORDER BY 1") == [
+        {"bucket": from_ms(HOUR - HOUR_MS), "n": [77], "loose": False},
+        {"bucket": from_ms(HOUR), "n": [2, 0], "loose": False},
+    ]
+    assert len(await hand.rows("SELECT FROM chunk")) == 3
+    assert caplog.text.count("version 77") == 2
+    await jobs.rebuild(context)
+    await jobs.compact(context)
+    assert caplog.text.count("version 77") == 2, "and is not tried again and again"
+
+
+async def test_a_boot_time_beyond_all_reason_holds_up_the_dating_of_no_other(
+    hand: Any, gateway: Any, context: Context
+) -> None:
+    gateway.clock = Clock(ClockState.UNSET)
+    await hand.commit(gateway, gateway.birth())
+    await hand.commit(gateway, gateway.batch(power=[1.0], t0=0, boottime_ms=2**63 - 1))
+    await hand.commit(gateway, gateway.batch(power=[2.0], t0=0, boottime_ms=1000))
+    data = {"boot": bytes(range(16)), "boottime_ms": 2000, "utc_ms": HOUR, "bound_ms": None}
+    await hand.commit(gateway, gateway.event("clock-fix", data, t=HOUR))
+    for _ in range(2):
+        await jobs.date_chunks(context)
+    assert await hand.rows("SELECT seq FROM chunk") == [{"seq": 3}]
+    assert await hand.rows("SELECT seq, boot FROM undated_chunk") == [{"seq": 2, "boot": b""}]

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from fleet_server.domains.telemetry.live import SHORTEST_S, Listener
+from fleet_server.domains.telemetry.live import Listener
+from fleet_server.domains.telemetry.watch import SHORTEST_S
 from fleet_server.kernel.database import Database
 
 LISTENING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
@@ -56,7 +57,7 @@ async def test_a_lost_connection_wakes_the_streams_and_is_opened_again(
 async def test_without_a_database_streams_still_look_now_and_then(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fleet_server.domains.telemetry.live.LONGEST_S", 0.1)
+    monkeypatch.setattr("fleet_server.domains.telemetry.watch.LONGEST_S", 0.1)
     async with (
         Database(f"postgresql:///none?host={tmp_path}") as nowhere,
         Listener(nowhere).waiting() as wait,

@@ -43,6 +43,10 @@ def test_thinning_keeps_the_extremes_the_ends_and_the_worst_quality(
         assert np.nanmax(value[kept]) == np.nanmax(value)
 
 
+def times(samples: Any) -> Any:
+    return np.unique(samples.t)
+
+
 def test_gaps_are_the_holes_longer_than_three_periods_and_the_edges() -> None:
     heard = np.array([2000, 3000, 9000, 10_000], np.int64)
     assert gaps(heard, heard, 3000, 0, 11_000) == [(3000, 9000)]
@@ -55,17 +59,18 @@ def test_raw_history_is_exact_ordered_and_within_its_bounds() -> None:
     late = block([1000, 2000], (1, I64LE, [99_999_999, 100_000_000], {}))
     early = block([0, 500], (1, I64LE, [1, 2], {1: 0x4090}), (0, F32LE, [0.1, None], {1: 0x800A}))
     samples = gather([late, early], 0, 2000)
-    energy = raw_series(ENERGY, 1, samples, 0, 2000, 100)
+    energy = raw_series(ENERGY, 1, samples, times(samples), 0, 2000, 100)
     assert (energy.t, energy.text) == ([0, 500, 1000], ["0.01", "0.02", "999999.99"])
     assert (energy.value, energy.quality) == ([0.01, 0.02, 999999.99], [0, 0x4090, 0])
-    power = raw_series(POWER, 0, samples, 0, 2000, 100)
+    power = raw_series(POWER, 0, samples, times(samples), 0, 2000, 100)
     assert (power.t, power.value, power.quality) == ([0, 500], [0.1, None], [0, 0x800A])
     assert power.text == []
 
 
 def test_a_reading_that_stands_in_two_chunks_shows_once() -> None:
     one, other = block([0], (0, F32LE, [1.0], {})), block([0], (0, F32LE, [2.0], {}))
-    series = raw_series(POWER, 0, gather([other, one], 0, 10), 0, 10, 100)
+    samples = gather([other, one], 0, 10)
+    series = raw_series(POWER, 0, samples, times(samples), 0, 10, 100)
     assert (series.t, series.value) == ([0], [2.0])
 
 
@@ -73,7 +78,7 @@ def test_a_channel_that_only_did_not_change_has_no_gap_while_its_device_speaks()
     speaking = block(list(range(0, 60_000, 1000)), (0, F32LE, [1.0] * 60, {}))
     unchanged = block([0, 50_000], (1, I64LE, [5, 6], {}))
     samples = gather([speaking, unchanged], 0, 60_000)
-    assert raw_series({**ENERGY, "period_ms": 1000}, 1, samples, 0, 60_000, 100).gaps == []
+    assert raw_series({**ENERGY, "period_ms": 1000}, 1, samples, times(samples), 0, 60_000, 100).gaps == []
 
 
 def row(

@@ -1,11 +1,13 @@
 """The port Telemetry, on what ingest stored in a real database."""
 
 import asyncio
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from fleet_server.domains.telemetry import series
 from fleet_server.domains.telemetry.service import TelemetryService
 from fleet_server.domains.telemetry.wiring import create_telemetry
 from fleet_server.ingest.rollups import from_ms
@@ -144,6 +146,17 @@ async def test_a_description_is_given_by_its_hash(telemetry: TelemetryService, h
     assert await telemetry.description(description_hash(encoded)) == encoded
 
 
+async def test_a_gateway_of_which_nothing_was_heard_is_offline_although_no_will_came(
+    telemetry: TelemetryService, hand: Any, gateway: Any
+) -> None:
+    await hand.commit(gateway, gateway.state(1, 1))
+    heard = hand.now
+    for seconds, online in ((99, True), (101, False)):
+        hand.now = heard + timedelta(seconds=seconds)
+        assert (await telemetry.gateways_now([gateway.code]))[gateway.code].online is online
+    assert (await telemetry.gateways_now([gateway.code]))[gateway.code].since == heard
+
+
 async def test_a_live_stream_gives_the_present_then_only_what_changed(
     telemetry: TelemetryService, hand: Any, gateway: Any
 ) -> None:
@@ -199,3 +212,23 @@ async def test_rates_are_those_of_the_last_ten_seconds(telemetry: TelemetryServi
     assert rates.last_batch_at == hand.now - timedelta(seconds=2)
     assert (await telemetry.counts())["stored:data"] == 40
     assert rates.last_batch_at.tzinfo == UTC
+
+
+async def test_a_long_history_leaves_the_process_to_others_and_has_a_bounded_answer(
+    telemetry: TelemetryService, hand: Any, gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others_ran = threading.Event()
+
+    def work(*arguments: Any) -> Any:
+        assert others_ran.wait(5)
+        return true_work(*arguments)
+
+    true_work = series.raw
+    monkeypatch.setattr(series, "raw", work)
+    monkeypatch.setattr("fleet_server.domains.telemetry.service.MAX_POINTS", 100)
+    await hand.commit(gateway, gateway.birth())
+    second = [float(n % 100) for n in range(1000)]
+    await hand.commit(gateway, gateway.batch(power=second, energy=[*range(1000)], step=1))
+    asyncio.get_running_loop().call_later(0.05, others_ran.set)
+    history = await telemetry.history(CODE, [], *span(-60_000, 0), 5000)
+    assert [30 < len(shown.t) <= 50 for shown in history.series] == [True, True]

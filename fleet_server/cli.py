@@ -200,7 +200,8 @@ async def _quarantine(settings: Settings, arguments: argparse.Namespace) -> None
         for fill in await fills(connection):
             share = 100 * fill.octets / ROOM
             print(
-                f"{fill.gateway} {fill.reason}: {fill.messages} messages, {fill.octets} bytes, {share:.0f} % of its room"
+                f"{fill.gateway} {fill.reason}: {fill.messages} messages, "
+                f"{fill.octets} bytes, {share:.0f} % of its room"
             )
 
 

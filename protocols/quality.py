@@ -33,7 +33,3 @@ def is_bad(code: int) -> bool:
 
 def is_uncertain(code: int) -> bool:
     return code & 0xC000 == 0x4000
-
-
-def is_good(code: int) -> bool:
-    return code & 0xC000 == 0

@@ -176,7 +176,10 @@ class Bus:
 
     async def _sleep(self, now: int, *moments: int | None) -> None:
         """Until the first of `moments`, or until someone asks for a write."""
-        wake_at = min([now + LONGEST_SLEEP_MS, *(moment for moment in moments if moment is not None)])
+        wake_at = now + LONGEST_SLEEP_MS
+        for moment in moments:
+            if moment is not None and moment < wake_at:
+                wake_at = moment
         sleeper = self._sleeper = asyncio.get_running_loop().create_future()
         self._alarm.wake(sleeper, wake_at, now)
         try:

@@ -53,13 +53,12 @@ class DeviceLane:
     def _as_read(self, chain: Chain, block: ReadingBlock) -> Iterable[Ready]:
         kept = chain.kept(block.times)
         if block.clean and kept is None:
-            everywhere = np.ones(len(block.times), bool)
             ready = whole(
                 block.times,
                 [
                     column
                     for floating, lanes in self._lanes[id(chain)]
-                    for column in lanes.columns(block.floats if floating else block.integers, everywhere)
+                    for column in lanes.columns(block.floats if floating else block.integers)
                 ],
             )
             if ready.size <= PART_BYTES:
@@ -97,11 +96,14 @@ class DeviceLane:
 
     def _side_by_side(self, chain: Chain) -> list[tuple[bool, Lanes]]:
         """The chain's channels by tag; whether they stand among the floats."""
-        by_tag: dict[int, Lanes] = {}
+        by_tag: dict[int, list[tuple[int, int, int]]] = {}
         for alias, member in zip(chain.aliases, chain.members, strict=True):
             channel = self._channels[member]
-            lanes = by_tag.setdefault(channel.tag, Lanes(channel.tag, [], [], []))
-            lanes.positions.append(self.rows.position[member])
-            lanes.aliases.append(alias)
-            lanes.scales.append(channel.scale)
-        return [(tag in FLOATS, lanes) for tag, lanes in by_tag.items()]
+            by_tag.setdefault(channel.tag, []).append((self.rows.position[member], alias, channel.scale))
+        return [(tag in FLOATS, _lanes(tag, columns)) for tag, columns in by_tag.items()]
+
+
+def _lanes(tag: int, columns: list[tuple[int, int, int]]) -> Lanes:
+    positions, aliases, scales = (list(part) for part in zip(*columns, strict=True))
+    first, end = positions[0], positions[-1] + 1
+    return Lanes(tag, slice(first, end) if positions == list(range(first, end)) else positions, aliases, scales)

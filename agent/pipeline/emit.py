@@ -1,6 +1,7 @@
 """Columns and groups for the edge contract, from whole ticks."""
 
 from collections.abc import Iterable
+from itertools import repeat
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy.typing as npt
 
 from agent.dsp.arrays import Mask, Times
 from agent.pipeline.smooth import Qualities
-from protocols.edge.columns import DTYPES, Column
+from protocols.edge.columns import DTYPES, Column, all_present
 
 Numbers: TypeAlias = npt.NDArray[Any]
 COLUMN_BYTES = 24  # alias, scale, tags and lengths
@@ -37,33 +38,32 @@ class Cell(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """A group in the making: absolute times, its columns, and about how many bytes they take."""
+    """A group in the making: absolute times, its columns, about how many bytes they take, and how many values."""
 
     times: Times
     columns: list[Column]
     size: int
+    values: int
 
 
 class Lanes(NamedTuple):
     """Columns of one tag whose numbers stand side by side in one array."""
 
     tag: int
-    positions: list[int]
+    positions: slice | list[int]
     aliases: list[int]
     scales: list[int]
 
-    def columns(self, numbers: Numbers, everywhere: Mask) -> list[Column]:
+    def columns(self, numbers: Numbers) -> Iterable[Column]:
         """All of them at once, from a device's clean block: one copy, and no look at any value."""
-        rows = numbers.T[self.positions].astype(DTYPES[self.tag])
-        return [
-            Column(alias, self.tag, row, everywhere, scale)
-            for alias, scale, row in zip(self.aliases, self.scales, rows, strict=True)
-        ]
+        rows = np.ascontiguousarray(numbers.T[self.positions], DTYPES[self.tag])
+        return map(Column, self.aliases, repeat(self.tag), rows, repeat(all_present(len(numbers))), self.scales)
 
 
 def whole(times: Times, columns: list[Column]) -> Ready:
-    size = sum(column.values.nbytes for column in columns) + COLUMN_BYTES * len(columns)
-    return Ready(times, columns, size + TIME_BYTES * len(times))
+    samples = len(times)
+    size = sum(DTYPES[column.tag].itemsize for column in columns) * samples + COLUMN_BYTES * len(columns)
+    return Ready(times, columns, size + TIME_BYTES * samples, samples * len(columns))
 
 
 def shared(times: Times, cells: list[Cell], clean: bool, most_bytes: int) -> Iterable[Ready]:
@@ -73,18 +73,20 @@ def shared(times: Times, cells: list[Cell], clean: bool, most_bytes: int) -> Ite
     everywhere = np.ones(len(times), bool)
     columns: list[Column] = []
     axis = size = TIME_BYTES * len(times)
+    values = 0
     for cell in cells:
         if not clean and not cell.told.any():
             continue
         column = _column(cell, everywhere, clean)
         weight = column.values.nbytes + QUALITY_BYTES * len(column.quality) + COLUMN_BYTES + len(times) // 8
         if columns and size + weight > most_bytes:
-            yield Ready(times, columns, size)
-            columns, size = [], axis
+            yield Ready(times, columns, size, values)
+            columns, size, values = [], axis, 0
         columns.append(column)
         size += weight
+        values += len(column.values)
     if columns:
-        yield Ready(times, columns, size)
+        yield Ready(times, columns, size, values)
 
 
 def _column(cell: Cell, everywhere: Mask, clean: bool) -> Column:

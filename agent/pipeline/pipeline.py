@@ -89,7 +89,7 @@ class Pipeline:
             return None
         t0 = min(int(one.times[0]) for one in taken)
         groups = tuple(Group(one.times - t0, tuple(one.columns)) for one in taken)
-        values = sum(len(column.values) for one in taken for column in one.columns)
+        values = sum(one.values for one in taken)
         self._counters.values += values
         return Part(t0, groups, values)
 

@@ -92,12 +92,13 @@ class ReadingRows:
     def _fast(self, times: Times) -> ReadingBlock | None:
         """The usual case, every channel read and Good at every tick: Python compares two tuples a tick."""
         integers, floats = [], []
+        order, pickers = None, None
         for row in self._rows:
-            if isinstance(row, int) or len(row) != self._count or not self._count:
+            if isinstance(row, int) or row.qualities != self._all_good:
                 return None
-            if row.qualities != self._all_good or None in row.values:
-                return None
-            pickers = self._pickers.get(row.channels) or self._learn(row.channels)
+            if row.channels is not order:
+                order = row.channels
+                pickers = self._pickers.get(order) or self._learn(order)
             if pickers is None:
                 return None
             integers.append(pickers[0](row.values))
@@ -105,7 +106,7 @@ class ReadingRows:
         shape = (len(times), self._count)
         try:
             whole = np.array(integers, np.int64)
-        except OverflowError:
+        except (OverflowError, TypeError):
             return None
         everywhere = np.ones(shape, bool)
         return ReadingBlock(
@@ -114,7 +115,7 @@ class ReadingRows:
 
     def _learn(self, order: tuple[int, ...]) -> tuple[Any, Any] | None:
         """How to pick the integers and the floats out of readings that come in this order."""
-        if sorted(order) != list(range(self._count)) or len(self._pickers) >= 8:
+        if not order or sorted(order) != list(range(self._count)) or len(self._pickers) >= 8:
             return None
         place = {channel: index for index, channel in enumerate(order)}
         pickers = (

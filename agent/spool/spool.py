@@ -2,14 +2,13 @@
 
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from agent.spool.keeper import Job, Keeper
 from agent.spool.records import CommandRecord, Freed, Row, Snapshot
 from agent.spool.store import Store
-from protocols.edge.columns import Column
 from protocols.edge.messages import AckRange, Batch, Birth, Event, Spooled
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ RETRY_S = 1.0  # between attempts while the disk refuses
 MEMORY_BYTES = 4 << 20  # of messages that wait while the disk refuses; older data beyond it is dropped
 
 INTEGER_BYTES = 32
+SAMPLE_BYTES = 9  # of a column: at most 8 of the number, and one that says whether it is there
 
 T = TypeVar("T")
 
@@ -157,7 +157,10 @@ def _weight(message: Spooled) -> int:
     match message:
         case Batch():
             return 1024 + sum(
-                256 + group.times.nbytes + sum(_column_weight(column) for column in group.columns)
+                256
+                + group.times.nbytes
+                + len(group.columns) * (448 + SAMPLE_BYTES * len(group.times))
+                + sum(_quality_weight(column.quality) for column in group.columns if column.quality)
                 for group in message.groups
             )
         case Birth():
@@ -165,7 +168,6 @@ def _weight(message: Spooled) -> int:
     return 2048
 
 
-def _column_weight(column: Column) -> int:
+def _quality_weight(quality: Mapping[int, int]) -> int:
     """Qualities are objects in a dict: a failed reading takes more of memory than a good one."""
-    told = sys.getsizeof(column.quality) + 2 * INTEGER_BYTES * len(column.quality)
-    return 448 + column.values.nbytes + column.present.nbytes + told
+    return sys.getsizeof(quality) + 2 * INTEGER_BYTES * len(quality)

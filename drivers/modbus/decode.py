@@ -1,4 +1,4 @@
-"""A whole span decoded at once: the bytes are brought in order by one gather, unpacked by one struct."""
+"""A whole span decoded at once: brought in order by one gather if it is not yet, unpacked by one struct."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -70,15 +70,7 @@ def _compile_registers(inside: list[tuple[int, Entry]], span: Span) -> Decode:
     # Channels that share a number (the bits of a status word) share its field.
     fields: dict[tuple[int, str, str], int] = {}
     sources = [fields.setdefault((entry.address, entry.type, entry.order), len(fields)) for _, entry in inside]
-    gather = np.array(
-        [
-            2 * (address - span.address) + byte
-            for address, kind, order in fields
-            for byte in byte_order(order, NUMBER_TYPES[kind].registers)
-        ],
-        dtype=np.intp,
-    )
-    unpack = Struct("<" + "".join(NUMBER_TYPES[kind].code for _, kind, _ in fields)).unpack
+    unpack = _unpacker(list(fields), span)
     channels = tuple(index for index, _ in inside)
     all_good = (int(Quality.GOOD),) * len(inside)
     mantissas = [entry.scale.mantissa for _, entry in inside]
@@ -93,7 +85,7 @@ def _compile_registers(inside: list[tuple[int, Entry]], span: Span) -> Decode:
 
     def decode(raw: bytes) -> Readings:
         _check_length(span, raw, expected)
-        numbers = unpack(np.frombuffer(raw, np.uint8).take(gather).tobytes())
+        numbers = unpack(raw)
         values: list[Any] = list(numbers if plain else map(mul, [numbers[source] for source in sources], mantissas))
         for at, lowest, mask in bit_fields:
             values[at] = values[at] >> lowest & mask
@@ -108,6 +100,28 @@ def _compile_registers(inside: list[tuple[int, Entry]], span: Span) -> Decode:
         return _without(Readings(channels, tuple(values), all_good), dict(lost))
 
     return decode
+
+
+def _unpacker(fields: Sequence[tuple[int, str, str]], span: Span) -> Callable[[bytes], tuple[Any, ...]]:
+    """A function from the bytes of `span` to the numbers of (address, type, order)."""
+    layout, end = ">", span.address
+    for address, kind, order in fields:
+        if address < end or order != "ABCD":
+            break
+        layout += f"{2 * (address - end)}x{NUMBER_TYPES[kind].code}"
+        end = address + NUMBER_TYPES[kind].registers
+    else:  # as they stand, the usual case
+        return Struct(f"{layout}{2 * (span.address + span.length - end)}x").unpack
+    gather = np.array(
+        [
+            2 * (address - span.address) + byte
+            for address, kind, order in fields
+            for byte in byte_order(order, NUMBER_TYPES[kind].registers)
+        ],
+        dtype=np.intp,
+    )
+    unpack = Struct("<" + "".join(NUMBER_TYPES[kind].code for _, kind, _ in fields)).unpack
+    return lambda raw: unpack(np.frombuffer(raw, np.uint8).take(gather).tobytes())
 
 
 def _without(readings: Readings, lost: dict[int, Quality]) -> Readings:

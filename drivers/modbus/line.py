@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from decimal import Decimal
 from functools import lru_cache
 
-from drivers.base import Model, Reading, Refused, Span, Unreachable
+from drivers.base import DeviceError, Model, Reading, Refused, Span, Unreachable
 from drivers.modbus.model import RegisterModel
 from drivers.modbus.registers import READ_FUNCTIONS, Table
 from protocols.modbus.codes import ExceptionCode
@@ -40,29 +40,29 @@ class ModbusLine(ABC):
         """The response to `request`, checked against it; an exception is a response. Raises DeviceError."""
 
     async def read(self, unit: int, span: Span, timeout: float) -> bytes:
-        response = await self._accepted(unit, read_request(span), timeout)
-        if not isinstance(response, _READ):
-            raise TypeError(response)
-        return response.data
+        request = read_request(span)
+        response = await self.exchange(unit, request, timeout)
+        if isinstance(response, _READ):
+            return response.data
+        raise self._refusal(unit, response)
 
     async def write(self, unit: int, model: Model, channel: int, value: Decimal, timeout: float) -> Reading:
         """Raises NotSent when nothing went out; after any other DeviceError the write may have happened."""
         if not isinstance(model, RegisterModel):
             raise TypeError(f"{model.name} is not a model of registers")
         request = model.write_request(channel, value)
-        await self._accepted(unit, request, timeout)
+        response = await self.exchange(unit, request, timeout)
+        if isinstance(response, ExceptionResponse):
+            raise self._refusal(unit, response)
         span = model.span_of(channel)
         readings = model.decode(span, await self.read(unit, span, timeout))
         return next(reading for reading in readings if reading.channel == channel)
 
-    async def _accepted(self, unit: int, request: Request, timeout: float) -> Response:
-        response = await self.exchange(unit, request, timeout)
-        if isinstance(response, ExceptionResponse):
-            message = f"{self.of(unit)}: {response.reason} to function {response.function:#04x}"
-            if response.code in _NOT_THE_DEVICE:
-                raise Unreachable(message)
-            raise Refused(message, response.code)
-        return response
+    def _refusal(self, unit: int, response: Response) -> DeviceError:
+        if not isinstance(response, ExceptionResponse):
+            raise TypeError(response)
+        message = f"{self.of(unit)}: {response.reason} to function {response.function:#04x}"
+        return Unreachable(message) if response.code in _NOT_THE_DEVICE else Refused(message, response.code)
 
     def of(self, unit: int) -> str:
         return f"{self.where} unit {unit}"

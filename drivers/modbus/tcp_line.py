@@ -20,10 +20,10 @@ BUFFER_BYTES = 512  # a frame has at most 260
 
 
 class _Asked(NamedTuple):
-    timeout: float
     unit: int
     transaction: int
     request: Request
+    timeout: float
     answer: asyncio.Future[Response]
 
 
@@ -58,7 +58,10 @@ class TcpLine(ModbusLine):
         if connection is None or connection.lost:
             raise LineDown(f"{self.where}: {connection.lost if connection else 'not connected'}")
         self._transaction = (self._transaction + 1) & 0xFFFF
-        return await connection.ask(unit, self._transaction, request, timeout)
+        try:
+            return await connection.ask(unit, self._transaction, request, timeout)
+        finally:
+            connection.forget()
 
 
 class _Connection(asyncio.BufferedProtocol):
@@ -82,16 +85,16 @@ class _Connection(asyncio.BufferedProtocol):
         self._transport = transport
         keep_alive(transport)
 
-    async def ask(self, unit: int, transaction: int, request: Request, timeout: float) -> Response:
-        asked = self._asked = _Asked(timeout, unit, transaction, request, self._loop.create_future())
+    def ask(self, unit: int, transaction: int, request: Request, timeout: float) -> asyncio.Future[Response]:
+        asked = self._asked = _Asked(unit, transaction, request, timeout, self._loop.create_future())
         self._deadline.set(timeout)
         if self._transport is not None:
             self._transport.write(encode_tcp(Frame(unit, request.encode(), transaction)))
-        try:
-            return await asked.answer
-        finally:
-            self._deadline.clear()
-            self._asked = None
+        return asked.answer
+
+    def forget(self) -> None:
+        self._deadline.clear()
+        self._asked = None
 
     def _give_up(self) -> None:
         if self._asked is not None:

@@ -29,6 +29,8 @@ AWAY = (
     ConnectionError,
 )
 CANNOT_CONNECT = (OSError, TimeoutError, *AWAY, asyncpg.InvalidAuthorizationSpecificationError)
+# What a connection raises that is going. InternalClientError: the server has said that it ends, and not yet hung up.
+BROKEN = (*AWAY, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class Database:
@@ -84,7 +86,7 @@ class Database:
         try:
             await prepare(connection)
             yield connection
-        except (*AWAY, asyncpg.InterfaceError) as error:
+        except BROKEN as error:
             if not _is_away(connection, error):
                 raise
             raise _unavailable("went away", error) from error
@@ -100,26 +102,35 @@ class Database:
 
     @asynccontextmanager
     async def _acquired(self) -> AsyncIterator[Connection]:
-        if self._pool is None:
+        pool = self._pool
+        if pool is None:
             raise RuntimeError("the database is not open")
         try:
-            connection = await self._pool.acquire(timeout=CONNECT_TIMEOUT_S)
+            connection = await pool.acquire(timeout=CONNECT_TIMEOUT_S)
         except CANNOT_CONNECT as error:
             raise _unavailable("does not answer", error) from error
         try:
             yield connection
-        except (*AWAY, asyncpg.InterfaceError) as error:
+        except BROKEN as error:
             if not _is_away(connection, error):
                 raise
             raise _unavailable("went away", error) from error
         finally:
-            await self._pool.release(connection)
+            await _give_back(pool, connection)
+
+
+async def _give_back(pool: "asyncpg.Pool[Any]", connection: Connection) -> None:
+    """What was done with it is decided by now. The pool cuts one that cannot be made clean, and opens another."""
+    try:
+        await pool.release(connection)
+    except (OSError, TimeoutError, asyncpg.PostgresError, *BROKEN) as error:
+        log.warning("a connection to the database broke when it was done with: %s: %s", type(error).__name__, error)
 
 
 def _is_away(connection: Any, error: Exception) -> bool:
     """Not so for someone else's broken connection that passes through, or for our own wrong use of this one."""
     try:
-        return isinstance(error, asyncpg.PostgresError) or bool(connection.is_closed())
+        return isinstance(error, asyncpg.PostgresError | asyncpg.InternalClientError) or bool(connection.is_closed())
     except asyncpg.InterfaceError:
         return True  # cut while it was ours: the pool has taken it back already
 

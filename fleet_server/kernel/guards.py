@@ -3,7 +3,6 @@
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -93,21 +92,22 @@ class SameOrigin:
 
     def __init__(self, app: ASGIApp, public_url: str) -> None:
         self._app = app
-        self._public = urlsplit(public_url).netloc.lower()
+        self._public = public_url.lower()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
             headers = Headers(scope=scope)
             # A Bearer token is not sent by a browser of its own accord: there is nothing to forge.
-            if "authorization" not in headers and not self._is_ours(headers):
+            if "authorization" not in headers and not self._is_ours(headers, scope["scheme"]):
                 raise Forbidden("The request does not come from a page of this console.")
         await self._app(scope, receive, send)
 
-    def _is_ours(self, headers: Headers) -> bool:
+    def _is_ours(self, headers: Headers, scheme: str) -> bool:
         if (site := headers.get("sec-fetch-site")) is not None:
             return site == "same-origin"
         if (origin := headers.get("origin")) is not None:
-            return urlsplit(origin).netloc.lower() in {self._public, headers.get("host", "").lower()} - {""}
+            # With its scheme: whoever sits on the path can serve a page under our name, but not over https.
+            return origin.lower() in {self._public, f"{scheme}://{headers.get('host', '').lower()}"}
         return f"{SESSION_COOKIE}=" not in headers.get("cookie", "")
 
 

@@ -61,11 +61,7 @@ class Relay:
         while busy:
             busy = await self._fan_out(context) == FAN_OUT
             for name in self._consumers:
-                for _ in range(TURN):
-                    if not await self._deliver_one(context, name):
-                        break
-                else:
-                    busy = True
+                busy |= await self._deliver_some(context, name)
 
     async def prune(self, context: Context) -> None:
         """Events stay a week for people to look at, and as long as one delivery is open or parked."""
@@ -95,11 +91,18 @@ class Relay:
             )
             return len(events)
 
-    async def _deliver_one(self, context: Context, consumer: str) -> bool:
-        """False when nothing is due for this consumer."""
+    async def _deliver_some(self, context: Context, consumer: str) -> bool:
+        """One turn of this consumer; whether it may have more to do."""
+        async with context.database.system() as connection:
+            due = await connection.fetch(_DUE, consumer, context.clock.now(), TURN)
+        told = [await self._deliver(context, consumer, row["event"]) for row in due]
+        return len(due) == TURN and any(told)
+
+    async def _deliver(self, context: Context, consumer: str, event_id: int) -> bool:
+        """False when it is not the first of its key, or another relay has it."""
         now = context.clock.now()
         async with context.database.system() as connection:
-            row = await connection.fetchrow(_OLDEST_DUE, consumer, now)
+            row = await connection.fetchrow(_TAKE, consumer, event_id)
             if row is None:
                 return False
             event = Event(row["id"], row["type"], row["key"], row["payload"], row["created_at"])
@@ -117,13 +120,21 @@ class Relay:
             return True
 
 
-_OLDEST_DUE = """
+# Two questions, of which the first may read all that waits but is asked once a turn. As one, asked for each delivery,
+# it took a right guess of the planner to be cheap: without statistics a thousand events of one key took a minute.
+_DUE = """
+SELECT event FROM outbox_delivery
+WHERE consumer = $1 AND key <> ALL (ARRAY(SELECT key FROM outbox_delivery WHERE consumer = $1 AND next_at > $2))
+ORDER BY event LIMIT $3
+"""
+
+_TAKE = """
 SELECT o.id, o.type, o.key, o.payload, o.created_at, d.tries
 FROM outbox_delivery d JOIN outbox o ON o.id = d.event
-WHERE d.consumer = $1 AND d.next_at <= $2 AND NOT EXISTS (
+WHERE d.consumer = $1 AND d.event = $2 AND NOT EXISTS (
     SELECT FROM outbox_delivery earlier
-    WHERE earlier.consumer = d.consumer AND earlier.key = d.key AND earlier.event < d.event)
-ORDER BY d.event LIMIT 1 FOR UPDATE OF d SKIP LOCKED
+    WHERE earlier.consumer = $1 AND earlier.key = d.key AND earlier.event < $2)
+FOR UPDATE OF d SKIP LOCKED
 """
 
 

@@ -210,7 +210,7 @@ def _decode_values(wires: Sequence[_Wire]) -> list[Array]:
 
 def _decode_column(wire: _Wire, values: Array, samples: int) -> Column:
     alias, presence = wire.alias, wire.presence
-    present = _all_present(samples) if presence is None else _decode_presence(presence, samples, f"column {alias}")
+    present = all_present(samples) if presence is None else _decode_presence(presence, samples, f"column {alias}")
     filled = samples if presence is None else np.count_nonzero(present)
     if len(values) != filled:
         raise RemoteProtocolError(f"column {alias}: {len(values)} values for {filled} samples")
@@ -228,7 +228,7 @@ def _decode_presence(item: object, samples: int, where: str) -> npt.NDArray[np.b
 
 
 @functools.lru_cache(64)
-def _all_present(samples: int) -> npt.NDArray[np.bool_]:
+def all_present(samples: int) -> npt.NDArray[np.bool_]:
     """Shared by the columns that are complete, most of them by far."""
     present = np.ones(samples, dtype=bool)
     present.flags.writeable = False

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import cbor2
 
 from protocols.edge.cbor import load_one
-from protocols.errors import RemoteProtocolError
+from protocols.errors import LocalProtocolError, RemoteProtocolError
 
 HMAC_256_256 = 5  # RFC 9053, table 3
 _ALG, _KID = 1, 4  # common header labels, RFC 9052, 3.1
@@ -21,7 +21,9 @@ def key_id(key: bytes) -> bytes:
 
 
 def seal(key: bytes, payload: bytes, aad: bytes) -> bytes:
-    """The tagged COSE_Mac0 over `payload`, bound to `aad`, which is not sent."""
+    """The tagged COSE_Mac0 over `payload`, bound to `aad`, which is not sent. LocalProtocolError for a short key."""
+    if len(key) < MIN_KEY_BYTES:
+        raise LocalProtocolError(f"a key of {len(key)} bytes; the shortest allowed has {MIN_KEY_BYTES}")
     protected = cbor2.dumps({_ALG: HMAC_256_256, _KID: key_id(key)})
     tag = _mac(key, protected, aad, payload)
     return cbor2.dumps(cbor2.CBORTag(_MAC0_TAG, [protected, {}, payload, tag]))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from fleet_server.cli import main
@@ -165,11 +166,46 @@ def test_serve_answers_and_stops_within_seconds_of_sigterm(config: Path) -> None
         assert time.monotonic() - started < 5
 
 
+def test_no_secret_is_written_to_the_log_not_even_at_its_lowest_level(
+    config: Path, database_urls: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    enrol(config)
+    run(config, "setup-link")
+    link = capsys.readouterr().out.strip().rpartition("=")[2]
+    secrets = {
+        "link": link,
+        "password": "correct horse battery",
+        "wrong": "wrong horse battery",
+        "next": "new horse 1234",
+    }
+    with serving(config, "--log-level", "debug") as (process, url), httpx.Client(base_url=url) as client:
+        client.headers["origin"] = url
+        made = {"key": link, "name": "root", "password": secrets["password"], "again": secrets["password"]}
+        assert client.post("/set-up", data=made).status_code == 303
+        secrets["cookie"] = client.cookies["hutong_session"]
+        wish = {"name": "t", "permissions": ["ledger:read"]}
+        secrets["token"] = client.post("/api/v1/tokens", json=wish).json()["secret"]
+        bearer = {"authorization": f"Bearer {secrets['token']}"}
+        assert client.get("/api/v1/gateways", headers=bearer).json()["items"]
+        assert client.get("/api/v1/gateways/%00", headers=bearer).status_code == 422
+        assert client.post("/api/v1/session", json={"name": "root", "password": secrets["wrong"]}).status_code == 401
+        change = {"old": secrets["password"], "new": secrets["next"]}
+        assert client.put("/api/v1/me/password", json=change).status_code == 204
+        process.terminate()
+        assert process.stderr is not None
+        log = process.stderr.read()
+    assert "fleet_server" in log
+    secrets |= {role: str(urlsplit(getattr(database_urls, role)).password) for role in ("owner", "web", "ingest")}
+    files = [config.parent / "secrets" / "key-encryption-key", config.parent / "gw1" / "key"]
+    secrets |= {file.name: file.read_text().strip() for file in files}
+    assert {name for name, secret in secrets.items() if secret in log} == set()
+
+
 @contextmanager
-def serving(config: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(config: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The server as a process of its own, on any free port, read from its log."""
     config.write_text(config.read_text() + "[web]\nport = 0\n")
-    argv = [*tied(signal.SIGTERM), sys.executable, "-m", "fleet_server.cli", "--config", str(config), "serve"]
+    argv = [*tied(signal.SIGTERM), sys.executable, "-m", "fleet_server.cli", "--config", str(config), *options, "serve"]
     with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None

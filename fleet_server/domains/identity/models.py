@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Literal, TypeAlias
 from uuid import UUID
 
@@ -107,6 +108,17 @@ class Failures:
     count: int
     last_at: datetime
     blocked_until: datetime
+
+
+def network_of(address: str) -> str:
+    """What failures are counted by: of IPv6 the /64, for whoever has one address there has them all."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
+        return str(ip_network((parsed, 64), strict=False))
+    return address
 
 
 def after_attempt(kind: str, before: Failures | None, now: datetime) -> Failures:

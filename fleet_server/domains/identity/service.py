@@ -38,6 +38,7 @@ from fleet_server.domains.identity.models import (
     check_password,
     check_scope,
     hash_secret,
+    network_of,
     new_secret,
     token_principal,
 )
@@ -75,6 +76,7 @@ class Store(Protocol):
     ) -> Token: ...
     async def use_token(self, token_id: UUID, now: datetime) -> None: ...
     async def revoke_token(self, token_id: UUID, now: datetime) -> None: ...
+    async def revoke_tokens(self, user_id: UUID, now: datetime) -> int: ...
     async def failures(self, subject: str) -> Failures | None: ...
     async def set_failures(self, subject: str, failures: Failures) -> None: ...
     async def forget_failures(self, subject: str) -> None: ...
@@ -135,7 +137,7 @@ class Identity:
     async def sign_in(self, name: str, password: str, *, address: str, agent: str = "", replaces: str = "") -> SignedIn:
         """`replaces` is the cookie the browser came with: its session ends. Unauthenticated; TooMany while blocked."""
         spelled = name.strip().lower()[:64]
-        subjects = {"user": f"user:{spelled}", "address": f"address:{address}"}
+        subjects = {"user": f"user:{spelled}", "address": f"address:{network_of(address)}"}
         await self._count_attempt(subjects)
         async with self._begin() as store:
             found = await store.user_with_hash(spelled)
@@ -261,7 +263,8 @@ class Identity:
         status: UserStatus | None = None,
         password: str | None = None,
     ) -> User:
-        """What is None stays. Any change ends the user's sessions. The last active administrator stays one."""
+        """What is None stays. Any change ends the user's sessions, and a new password their tokens too: who had the old
+        one may have made some. The last active administrator stays one."""
         principal.require("identity:manage")
         scope = None if scope is None else check_scope(scope)
         password_hash = None
@@ -290,6 +293,8 @@ class Identity:
                 return user
             user = await store.set_user(user_id, changes)
             await store.drop_sessions(user_id)
+            if password_hash and (revoked := await store.revoke_tokens(user_id, self._clock.now())):
+                detail |= {"tokens_revoked": revoked}
             await store.record(principal, "identity.change-user", f"user:{user_id}", detail)
             return user
 

@@ -145,6 +145,15 @@ class PostgresStore:
     async def revoke_token(self, token_id: UUID, now: datetime) -> None:
         await self._connection.execute("UPDATE api_token SET revoked_at = $2 WHERE id = $1", token_id, now)
 
+    async def revoke_tokens(self, user_id: UUID, now: datetime) -> int:
+        """All that are valid; how many they were."""
+        rows = await self._connection.fetch(
+            """UPDATE api_token SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2
+               RETURNING 1""",
+            user_id, now,
+        )  # fmt: skip
+        return len(rows)
+
     async def failures(self, subject: str) -> Failures | None:
         """Holds the subject, known or not, until the transaction ends: attempts at once are counted one by one."""
         await self._connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", subject)

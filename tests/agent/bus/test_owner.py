@@ -188,14 +188,14 @@ async def test_a_write_goes_before_the_reads_and_is_read_back(peer: Any, until: 
     assert rig.bus.counters.writes == 1
 
 
-async def test_a_write_waits_for_one_request_at_most(peer: Any, until: Any) -> None:
+async def test_a_write_waits_for_one_poll_at_most(peer: Any, until: Any) -> None:
     async with running(Rig(peer, 50, LAMP, period_ms=1000)) as rig:
         await until(lambda: peer.requests)
         before = len(peer.requests)
         await rig.bus.write(0, DIM, Decimal(5))
     writes = [number for number, request in enumerate(peer.requests[before:]) if request[1] == 6]
     assert len(writes) == 1
-    assert writes[0] <= 2
+    assert writes[0] <= 3  # a lamp takes three requests, and the first may have been under way
 
 
 async def test_what_a_device_refuses_to_write_is_told_to_who_asked(peer: Any, until: Any) -> None:

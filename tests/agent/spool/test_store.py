@@ -3,7 +3,10 @@
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from hypothesis import settings
@@ -33,9 +36,20 @@ from tests.agent.spool.messages import acknowledge, batch, birth, event
 QUOTA = 60_000
 
 
+class Opened(Protocol):
+    def __call__(self, quota: int = QUOTA) -> Store: ...
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "spool.db", QUOTA)
+def opened(tmp_path: Path) -> Iterator[Opened]:
+    """Opens the spool of the test's folder, again and again if need be; what is open at the end is closed."""
+    with ExitStack() as stores:
+        yield lambda quota=QUOTA: stores.enter_context(closing(Store(tmp_path / "spool.db", quota)))
+
+
+@pytest.fixture
+def store(opened: Opened) -> Store:
+    return opened()
 
 
 def rows_of(store: Store) -> list[Row]:
@@ -53,15 +67,15 @@ def test_a_message_bears_the_incarnation_and_seq_of_its_row(store: Store) -> Non
     assert [row.leaf for row in rows_of(store)] == ["birth", "data", "event"]
 
 
-def test_a_seq_is_never_given_twice_even_when_all_rows_are_gone_and_the_file_was_closed(tmp_path: Path) -> None:
-    store = Store(tmp_path / "spool.db", QUOTA)
+def test_a_seq_is_never_given_twice_even_when_all_rows_are_gone_and_the_file_was_closed(opened: Opened) -> None:
+    store = opened()
     incarnation = store.snapshot.incarnation
     with store.transaction():
         store.put(event(1), urgent=True)
     with store.transaction():
         assert store.free([acknowledge(rows_of(store))]).seqs == (1,)
     store.close()
-    store = Store(tmp_path / "spool.db", QUOTA)
+    store = opened()
     assert (store.snapshot.incarnation, store.snapshot.first_kept, store.snapshot.next_seq) == (incarnation, 2, 2)
     with store.transaction():
         assert store.put(event(2), urgent=True) == 2
@@ -137,8 +151,8 @@ def test_a_range_that_reaches_back_over_freed_rows_frees_the_rest_if_its_digest_
         assert store.free([acknowledge(rows[0:5])]) == ((), 0)
 
 
-def test_a_range_over_rows_that_nobody_remembers_frees_nothing(tmp_path: Path) -> None:
-    store = Store(tmp_path / "spool.db", QUOTA)
+def test_a_range_over_rows_that_nobody_remembers_frees_nothing(opened: Opened) -> None:
+    store = opened()
     with store.transaction():
         for number in range(3):
             store.put(event(number), urgent=True)
@@ -146,7 +160,7 @@ def test_a_range_over_rows_that_nobody_remembers_frees_nothing(tmp_path: Path) -
     with store.transaction():
         store.free([acknowledge(rows[:1])])
     store.close()
-    store = Store(tmp_path / "spool.db", QUOTA)
+    store = opened()
     with store.transaction():
         assert store.free([acknowledge(rows)]) == ((), 1)
         assert store.free([acknowledge(rows[1:])]).seqs == (2, 3)
@@ -175,9 +189,9 @@ def test_the_oldest_data_goes_first_then_events_and_births_never(store: Store) -
     assert rows_of(store)[0].leaf == "birth"
 
 
-def test_the_file_stays_near_its_quota(tmp_path: Path) -> None:
+def test_the_file_stays_near_its_quota(opened: Opened, tmp_path: Path) -> None:
     quota = 2 << 20
-    store = Store(tmp_path / "spool.db", quota)
+    store = opened(quota)
     for number in range(55):
         with store.transaction():
             for _ in range(10):
@@ -204,8 +218,8 @@ def test_data_gives_way_before_the_disk_is_full(store: Store, monkeypatch: pytes
     assert store.snapshot.rows >= before - 1
 
 
-def test_a_row_that_was_changed_on_disk_is_never_given_out(tmp_path: Path) -> None:
-    store = Store(tmp_path / "spool.db", QUOTA)
+def test_a_row_that_was_changed_on_disk_is_never_given_out(opened: Opened, tmp_path: Path) -> None:
+    store = opened()
     with store.transaction():
         for number in range(3):
             store.put(event(number), urgent=True)
@@ -213,7 +227,7 @@ def test_a_row_that_was_changed_on_disk_is_never_given_out(tmp_path: Path) -> No
     with sqlite3.connect(tmp_path / "spool.db") as database:
         database.execute("UPDATE spooled SET payload = x'00' || payload WHERE seq = 2")
     database.close()
-    store = Store(tmp_path / "spool.db", QUOTA)
+    store = opened()
     assert [row.seq for row in rows_of(store)] == [1, 3]
     assert store.damaged() == [2]
     with store.transaction():
@@ -264,8 +278,8 @@ def test_a_description_is_kept_as_long_as_a_row_needs_it(store: Store) -> None:
     assert store.description(description_hash(third)) == third
 
 
-def test_a_commands_id_is_taken_once_for_all(tmp_path: Path) -> None:
-    store = Store(tmp_path / "spool.db", QUOTA)
+def test_a_commands_id_is_taken_once_for_all(opened: Opened) -> None:
+    store = opened()
     with store.transaction():
         assert store.begin_command(b"a" * 16, b"intent", 1000)
         assert not store.begin_command(b"a" * 16, b"intent", 1000)
@@ -274,7 +288,7 @@ def test_a_commands_id_is_taken_once_for_all(tmp_path: Path) -> None:
         store.finish_command(b"a" * 16, event(1))
         store.finish_command(b"c" * 16, event(2))
     store.close()
-    store = Store(tmp_path / "spool.db", QUOTA)
+    store = opened()
     assert [record.id for record in store.unfinished_commands()] == [b"b" * 16]
     with store.transaction():
         assert not store.begin_command(b"a" * 16, b"intent", 1000)
@@ -282,10 +296,10 @@ def test_a_commands_id_is_taken_once_for_all(tmp_path: Path) -> None:
     assert len(rows_of(store)) == 2
 
 
-def test_connection_numbers_rise_over_lives(tmp_path: Path) -> None:
+def test_connection_numbers_rise_over_lives(opened: Opened) -> None:
     numbers = []
     for _ in range(3):
-        store = Store(tmp_path / "spool.db", QUOTA)
+        store = opened()
         for _ in range(2):
             with store.transaction():
                 numbers.append(store.next_connection())

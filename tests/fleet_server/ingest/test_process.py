@@ -209,6 +209,33 @@ async def test_forged_foreign_oversized_and_misplaced_messages_get_no_answer_and
     await until(lambda: running.value("SELECT count FROM ingest_count WHERE name = 'refused:not-authentic'"))
 
 
+async def test_two_ingest_processes_that_take_the_same_messages_store_each_of_them_once(
+    wire: Wire, broker: Any, gateway: Any, database_urls: Any, keys: Keys, now_clock: Any, running: Running
+) -> None:
+    """The broker gives each message to either, and every message comes twice: both may hold one at the same time."""
+    batches: list[Any] = []
+
+    async def both_take_part() -> bool:
+        for _ in range(20):
+            at = len(batches)
+            batches.append(gateway.batch(power=[1.0], energy=[at], t0=NOW_MS - 3_000_000 + 100 * at))
+            wire.send(batches[-1], batches[-1])
+        found: int = await running.value("SELECT count(DISTINCT process) FROM ingest_rate WHERE batches > 0")
+        return found == 2
+
+    async with ingesting(broker, database_urls.ingest, now_clock, keys):
+        await settled(wire, gateway.birth())
+        await until(both_take_part)
+        await settled(wire, *batches)
+        assert set(wire.statuses.values()) == {AckStatus.STORED}
+        stored = await running.value("SELECT array_agg(seq ORDER BY seq) FROM chunk")
+        assert stored == [batch.origin.seq for batch in batches]
+        assert await running.value("SELECT stored FROM gateway_incarnation") == 1 + len(batches)
+        assert await running.value("SELECT sum(n[1]) FROM rollup_minute") == len(batches)
+        assert await running.value("SELECT mantissa[2] FROM last_value") == len(batches) - 1
+        assert await running.value("SELECT repeats > 0 FROM gateway_incarnation")
+
+
 async def test_one_poison_batch_harms_itself_alone(
     wire: Wire, running: Running, gateway: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,3 +1,5 @@
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -6,6 +8,11 @@ import pytest
 from fleet_server.kernel.database import Database
 from fleet_server.kernel.errors import Unavailable
 from fleet_server.kernel.principal import Principal, system
+from tests.fleet_server.wire import Wire
+
+# ErrorResponse (PostgreSQL's documentation, 55.7) as a server sends it whose postmaster was killed, before it hangs up.
+FIELDS = b"SFATAL\0VFATAL\0C57P01\0Mthe postmaster has exited\0\0"
+LAST_WORDS = b"E" + (4 + len(FIELDS)).to_bytes(4, "big") + FIELDS
 
 GATEWAYS = {"D1101149001000077A": "bj.110114.110114011", "D11010190010000011": "bj.110101"}
 
@@ -125,6 +132,57 @@ async def test_a_connection_that_the_server_cuts_is_unavailable_and_the_next_one
             await use_a_cut_one(database)
         async with database.system() as connection:
             assert await connection.fetchval("SELECT 1") == 1
+
+
+@pytest.fixture
+async def wire(postgres: Any) -> AsyncIterator[Wire]:
+    wire = Wire(f"{postgres.socket_dir}/.s.PGSQL.5432")
+    await wire.lay()
+    yield wire
+    await wire.cut()
+
+
+async def test_a_server_that_has_said_it_ends_and_not_yet_hung_up_is_unavailable(
+    database_urls: Any, wire: Wire
+) -> None:
+    async with Database(wire.url(database_urls.web), size=1) as database:
+        async with database.system() as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+        await say_last_words(wire)
+        with pytest.raises(Unavailable):
+            async with database.system():
+                pytest.fail("there is nobody to begin a transaction with")
+        async with database.system() as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_work_that_was_done_stands_although_its_connection_breaks_behind_it(
+    database_urls: Any, wire: Wire
+) -> None:
+    async with Database(wire.url(database_urls.web), size=1) as database:
+        async with database._acquired() as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+            await say_last_words(wire)
+        async with database._acquired() as connection:
+            assert await connection.fetchval("SELECT 2") == 2
+
+
+async def test_a_transaction_under_way_may_end_while_the_database_is_closed(database_urls: Any) -> None:
+    under_way = asyncio.Event()
+
+    async def work(database: Database) -> None:
+        async with database.system() as connection:
+            under_way.set()
+            await connection.execute("SELECT pg_sleep(0.2)")
+
+    async with asyncio.TaskGroup() as tasks, Database(database_urls.web, size=1) as database:
+        tasks.create_task(work(database))
+        await under_way.wait()
+
+
+async def say_last_words(wire: Wire) -> None:
+    wire.tell(LAST_WORDS)
+    await asyncio.sleep(0.1)  # for the client to read them; later, they would be the answer to its next statement
 
 
 async def test_someone_elses_broken_connection_is_not_called_a_database_away(database_urls: Any) -> None:

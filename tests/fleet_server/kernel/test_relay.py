@@ -130,6 +130,29 @@ async def test_a_poisonous_event_is_parked_visibly_and_its_key_goes_on(context: 
     assert await count(context, "outbox_parked") == 0
 
 
+async def test_a_thousand_events_of_one_key_are_told_in_time_that_grows_with_their_number_alone(
+    context: Context,
+) -> None:
+    """With every delivery looking at all that wait, these took a minute."""
+    subscriber = Subscriber()
+    await send(context, *range(1000))
+    async with asyncio.timeout(20):
+        await subscriber.relay.run(context)
+    assert subscriber.told == list(range(1000))
+
+
+async def test_a_key_that_waits_for_its_next_try_does_not_fill_the_turn_of_the_others(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "TURN", 3)
+    subscriber = Subscriber()
+    subscriber.fails.add(0)
+    await send(context, *range(10), key="stuck")
+    await send(context, *range(10, 20), key="free")
+    await subscriber.relay.run(context)
+    assert subscriber.told == [0, *range(10, 20)]
+
+
 @pytest.mark.parametrize("error", [Unavailable("gone"), asyncpg.AdminShutdownError("gone")])
 async def test_a_database_that_goes_away_is_not_counted_against_the_event(context: Context, error: Exception) -> None:
     subscriber = Subscriber()

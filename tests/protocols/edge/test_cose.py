@@ -2,7 +2,7 @@ import cbor2
 import pytest
 
 from protocols.edge import cose
-from protocols.errors import RemoteProtocolError
+from protocols.errors import LocalProtocolError, RemoteProtocolError
 
 KEY = bytes(range(32))
 OTHER = bytes(32)
@@ -75,3 +75,9 @@ def test_an_unprotected_header_is_refused_under_a_right_mac() -> None:
     protected, _, payload, tag = cbor2.loads(cose.seal(KEY, b"payload", b"")).value
     with pytest.raises(RemoteProtocolError, match="unprotected"):
         cose.open_sealed(mac0(protected, {99: 1}, payload, tag), {cose.key_id(KEY): KEY}, b"")
+
+
+@pytest.mark.parametrize("length", [0, 16, 31])
+def test_nothing_is_sealed_under_a_key_shorter_than_the_hash(length: int) -> None:
+    with pytest.raises(LocalProtocolError, match="shortest"):
+        cose.seal(bytes(length), b"payload", b"")

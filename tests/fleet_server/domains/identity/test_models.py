@@ -12,6 +12,7 @@ from fleet_server.domains.identity.models import (
     after_attempt,
     check_name,
     check_password,
+    network_of,
     new_secret,
 )
 from fleet_server.kernel.errors import Invalid
@@ -59,3 +60,17 @@ def test_two_secrets_differ_and_carry_256_bits() -> None:
     assert one != two
     assert len(one.removeprefix("hut_")) == 43
     assert one.encode() not in digest
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.7", "::ffff:192.0.2.7"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_failures_from_one_household_of_ipv6_are_counted_together(address: str, network: str) -> None:
+    assert network_of(address) == network

@@ -359,3 +359,14 @@ async def test_what_is_over_is_pruned(city: Any, clock: Any) -> None:
 
 def test_every_role_is_within_the_administrators() -> None:
     assert all(ROLES[role] <= ROLES[Role.ADMINISTRATOR] for role in Role)
+
+
+async def test_a_password_that_an_administrator_sets_ends_the_tokens_too(city: Any) -> None:
+    user = await city.user("wang")
+    made = await city.identity.create_token(user.principal, "script", ["ledger:read"], 30)
+    await city.identity.change_user(city.root, user.id, scope=["bj.110114"])
+    assert await city.identity.by_token(made.secret) is not None
+    await city.identity.change_user(city.root, user.id, password="another password")
+    assert await city.identity.by_token(made.secret) is None
+    *_, row = await city.audited("identity.change-user")
+    assert row["detail"] == {"password": "changed", "tokens_revoked": 1}

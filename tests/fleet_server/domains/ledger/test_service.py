@@ -210,12 +210,15 @@ async def test_a_later_birth_changes_what_no_person_set(city: Any) -> None:
 async def test_a_device_cannot_be_claimed_by_another_gateway_before_its_own_is_retired(city: Any) -> None:
     mine, other = await city.gateway(77), await city.gateway(78, division="110101001")
     await tell(city, mine, lamp())
+    await city.ledger.change_gateway(city.root, mine.gateway.code, status="out-of-service")
+    assert await city.enrolment.keys(mine.gateway.code)  # by which ingest decides the same
     await tell(city, other, lamp(name="stolen"))
     device = await city.ledger.device(city.root, LAMP)
     assert (device.gateway, device.name, device.division) == (mine.gateway.code, "Pole 1 lamp", HERE)
     (row,) = await city.audited("ledger.refuse-device")
     assert row["object"] == other.gateway.code
     await city.ledger.change_gateway(city.root, mine.gateway.code, status="retired")
+    assert not await city.enrolment.keys(mine.gateway.code)
     await tell(city, other, lamp())
     assert (await city.ledger.device(city.root, LAMP)).gateway == other.gateway.code
 

@@ -72,9 +72,9 @@ def _run(options: argparse.Namespace) -> int:
     from agent import supervisor
     from drivers import catalog
 
-    settings = config.load(options.config, os.environ, catalog.BUILTIN)
+    settings = config.load(options.config, os.environ, catalog.ALL)
     try:
-        supervisor.run(settings, catalog.BUILTIN)
+        supervisor.run(settings, catalog.ALL)
     except supervisor.CannotRun as error:
         print(f"hutong-agent: {error}", file=sys.stderr)
         return FAILED
@@ -85,7 +85,7 @@ def _check(options: argparse.Namespace) -> int:
     from agent import site
     from drivers import catalog
 
-    settings = config.load(options.config, os.environ, catalog.BUILTIN)
+    settings = config.load(options.config, os.environ, catalog.ALL)
     built = site.build(settings)
     channels = sum(len(plan.channels) for plan in built.plans)
     counts = (

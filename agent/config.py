@@ -10,7 +10,7 @@ import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
 from agent.settings import (
@@ -28,18 +28,19 @@ from protocols import citycode
 from protocols.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from drivers.base import Family, Model
+    from drivers.base import Described, Family, ReportingFamily, Unit
+
+    AnyFamily: TypeAlias = Family | ReportingFamily
 
 PREFIX = "HUTONG"
 OVERRIDABLE = ("gateway", "uplink", "spool", "metrics")
-DRIVERS = ("modbus-tcp", "modbus-rtu", "modbus-rtu-over-tcp")
 PORTS = {"mqtt": 1883, "mqtts": 8883}  # the ports IANA registered
 MAX_DEVICES = 1000  # protocols.edge.birth.MAX_DEVICES; a test holds the two together
 KEY_BYTES = 32
 MOUNTS = (citycode.Kind.COMPONENT, citycode.Kind.DEVICE)  # a pole or compartment, or a device that carries others
 
 
-def load(path: Path, environ: Mapping[str, str], catalog: "Mapping[str, Family] | None" = None) -> Config:
+def load(path: Path, environ: Mapping[str, str], catalog: "Mapping[str, AnyFamily] | None" = None) -> Config:
     """The configuration in `path`; raises ConfigError with all its mistakes.
 
     With a `catalog`, models and channels are checked against it, and the secrets' files as well.
@@ -73,11 +74,11 @@ def read_key(config: UplinkConfig) -> bytes:
 
 
 class _Reader:
-    def __init__(self, document: Document, catalog: "Mapping[str, Family] | None") -> None:
+    def __init__(self, document: Document, catalog: "Mapping[str, AnyFamily] | None") -> None:
         self._document = document
         self._catalog = catalog
         self._base = document.path.resolve().parent
-        self._models: dict[tuple[str, str], Model] = {}
+        self._models: dict[tuple[str, str], Described] = {}
         self._codes: dict[str, str] = {}
 
     def config(self) -> Config:
@@ -178,25 +179,27 @@ class _Reader:
         return buses
 
     def _bus(self, table: Table) -> BusConfig:
-        driver = table.choice("driver", self._catalog if self._catalog is not None else DRIVERS)
-        serial = driver == "modbus-rtu"
+        driver, family = self._driver(table)
         name, address = table.text("name", longest=64), table.text("address")
-        if address and not serial and not _is_host_port(address):
-            table.complain("address", f"{driver} expects host:port, not {address!r}")
-        if not serial:
+        serial = family.serial if family is not None else None
+        if family is not None and serial is None:
+            if address and not _is_host_port(address):
+                table.complain("address", f"{driver} expects host:port, not {address!r}")
             for key in ("baud", "parity", "stop_bits"):
                 if table.has(key):
                     table.complain(key, f"{driver} has no serial port to set this on")
+        baud, parity, stop_bits = serial or (9600, "N", 1)
         tables = table.tables("device")
         bus = BusConfig(
             name=name,
             driver=driver,
             address=address,
-            baud=table.integer("baud", 9600, low=300, high=4_000_000),
-            parity=table.choice("parity", "NEO", "N"),
-            stop_bits=table.integer("stop_bits", 1, low=1, high=2),
+            baud=table.integer("baud", baud, low=300, high=4_000_000),
+            parity=table.choice("parity", "NEO", parity),
+            stop_bits=table.integer("stop_bits", stop_bits, low=1, high=2),
             timeout_s=table.number("timeout_s", 0.5, low=0.01, high=60),
-            devices=tuple(self._device(device, driver) for device in tables),
+            devices=tuple(self._device(device, driver, family) for device in tables),
+            options=self._options(table, family),
         )
         if not bus.devices:
             table.complain(None, "a bus without a device: add a [[bus.device]]")
@@ -204,7 +207,30 @@ class _Reader:
         table.done()
         return bus
 
-    def _device(self, table: Table, driver: str) -> DeviceConfig:
+    def _driver(self, table: Table) -> "tuple[str, AnyFamily | None]":
+        """The family is None where it is not known."""
+        if self._catalog is None:
+            return table.text("driver"), None
+        driver = table.choice("driver", self._catalog)
+        return driver, self._catalog.get(driver)
+
+    def _options(self, table: Table, family: "AnyFamily | None") -> Mapping[str, object]:
+        given = table.anything("options")
+        if family is None:
+            return given
+        try:
+            return family.options(given, self._base)
+        except ValueError as error:
+            table.complain("options", str(error))
+            return {}
+
+    def _device(self, table: Table, driver: str, family: "AnyFamily | None") -> DeviceConfig:
+        """`driver` and `family` are the bus's."""
+        if table.has("driver"):
+            bus_driver, bus_family = driver, family
+            driver, family = self._driver(table)
+            if family is not None and bus_family is not None and not _may_share(family, bus_family):
+                table.complain("driver", f"{driver} cannot share a line with {bus_driver}")
         source = table.text("model")
         model = self._model(table, driver, source)
         period_ms = round(1000 * table.number("period_s", 1.0, low=0.01, high=86_400))
@@ -215,9 +241,9 @@ class _Reader:
         device = DeviceConfig(
             code=self._own_code(table),
             name=table.text("name"),
+            driver=driver,
             model=source,
-            # Unit 0 of a serial line is everybody: nobody answers it, and a command to it would move them all.
-            unit=table.integer("unit", 1, low=0 if driver == "modbus-tcp" else 1, high=255),
+            unit=self._unit(table, family),
             period_ms=period_ms,
             position=self._position(table),
             mount=self._code(table, "mount", MOUNTS) if table.has("mount") else None,
@@ -226,7 +252,17 @@ class _Reader:
         table.done()
         return device
 
-    def _model(self, table: Table, driver: str, source: str) -> "Model | None":
+    def _unit(self, table: Table, family: "AnyFamily | None") -> "Unit":
+        given = table.number_or_text("unit", 1)
+        if family is None:
+            return given
+        try:
+            return family.unit(given)
+        except ValueError as error:
+            table.complain("unit", str(error))
+            return 0
+
+    def _model(self, table: Table, driver: str, source: str) -> "Described | None":
         family = self._catalog.get(driver) if self._catalog is not None else None
         if family is None or not source:
             return None
@@ -240,7 +276,7 @@ class _Reader:
                 return None
         return self._models[driver, source]
 
-    def _channel(self, table: Table, name: str, model: "Model | None", period_ms: int) -> ChannelConfig:
+    def _channel(self, table: Table, name: str, model: "Described | None", period_ms: int) -> ChannelConfig:
         config = ChannelConfig(
             despike=table.boolean("despike", False),
             lowpass_hz=_optional(table, "lowpass_hz"),
@@ -293,10 +329,18 @@ class _Reader:
             table.complain(key, f"a code of kind {' or '.join(kinds)} is wanted here; {code} is of kind {code.kind}")
         return code.text
 
-    def _refuse_twice(self, tables: list[Table], values: Sequence[str | int], key: str) -> None:
+    def _refuse_twice(self, tables: list[Table], values: "Sequence[Unit]", key: str) -> None:
         for number, value in enumerate(values):
             if value != "" and value in values[:number]:
                 tables[number].complain(key, f"{value!r} stands twice; the other is number {values.index(value) + 1}")
+
+
+def _may_share(family: "AnyFamily", other: "AnyFamily") -> bool:
+    from drivers.transport.family import StreamFamily
+
+    if not isinstance(family, StreamFamily) or not isinstance(other, StreamFamily):
+        return family is other
+    return family.over_tcp == other.over_tcp
 
 
 def _optional(table: Table, key: str) -> float | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from drivers.base import Model  # numpy comes with it
+    from drivers.base import Described, Unit  # numpy comes with it
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,9 @@ class ChannelConfig:
 class DeviceConfig:
     code: str
     name: str
+    driver: str  # the bus's, unless several families share its line
     model: str
-    unit: int
+    unit: "Unit"
     period_ms: int
     position: tuple[float, float] | None = None  # latitude and longitude in degrees
     mount: str | None = None
@@ -43,6 +44,7 @@ class BusConfig:
     stop_bits: int
     timeout_s: float
     devices: tuple[DeviceConfig, ...]
+    options: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,4 +85,4 @@ class Config:
     spool: SpoolConfig
     metrics: MetricsConfig
     buses: tuple[BusConfig, ...]
-    models: Mapping[tuple[str, str], "Model"] = field(default_factory=dict)
+    models: Mapping[tuple[str, str], "Described"] = field(default_factory=dict)

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from agent.bus.device import Device
 from agent.commands import Target, Targets
 from agent.pipeline import ChannelPlan, DevicePlan, FilterConfig, describe_channels
 from agent.settings import BusConfig, Config, DeviceConfig
 from agent.toml import ConfigError
-from drivers.base import Channel, LineConfig, Model
+from drivers.base import Channel, Described, Family, Line, LineConfig, ReportingFamily
+from drivers.transport.family import StreamFamily
 from protocols.citycode import geosot
 from protocols.edge.birth import (
     Description,
@@ -28,7 +30,7 @@ class Site:
     """`devices` are by bus; plans, and the devices of the description, are all of them in that order."""
 
     config: Config
-    devices: tuple[tuple[Device, ...], ...]
+    devices: tuple[tuple[Device[Any], ...], ...]
     plans: tuple[DevicePlan, ...]
     targets: Targets
     description: bytes
@@ -41,14 +43,14 @@ class Site:
 def build(config: Config) -> Site:
     """`config` has been loaded with a catalog. Aliases are numbered in the file's order, so equal files give equal
     births. Raises ConfigError for what no birth can describe: the fleet would refuse it, and every reading under it."""
-    devices: list[tuple[Device, ...]] = []
+    devices: list[tuple[Device[Any], ...]] = []
     plans: list[DevicePlan] = []
     described: list[DeviceDescription] = []
     targets: dict[str, Mapping[str, Target]] = {}
     for number, bus in enumerate(config.buses):
         on_bus = []
         for place, device in enumerate(bus.devices):
-            model = config.models[bus.driver, device.model]
+            model = config.models[device.driver, device.model]
             on_bus.append(Device(len(plans), device.code, device.name, device.unit, device.period_ms, model))
             plans.append(DevicePlan(device.period_ms, tuple(_plan(device, channel) for channel in model.channels)))
             described.append(_describe(device, bus, model))
@@ -65,8 +67,20 @@ def build(config: Config) -> Site:
     return Site(config, tuple(devices), tuple(plans), targets, description)
 
 
+def make_line(bus: BusConfig, catalog: Mapping[str, Family | ReportingFamily]) -> Line:
+    """The line of a bus whose devices are asked; several families may share it, as agent.config has checked."""
+    family = catalog[bus.driver]
+    if isinstance(family, StreamFamily):
+        speakers = {device.unit: catalog[device.driver] for device in bus.devices}
+        sharing = {unit: speaker for unit, speaker in speakers.items() if isinstance(speaker, StreamFamily)}
+        if any(speaker is not family for speaker in sharing.values()):
+            return family.create_shared_line(line_config(bus), sharing)
+    assert isinstance(family, Family)  # noqa: S101
+    return family.create_line(line_config(bus))
+
+
 def line_config(bus: BusConfig) -> LineConfig:
-    return LineConfig(bus.driver, bus.address, bus.baud, bus.parity, bus.stop_bits)
+    return LineConfig(bus.driver, bus.address, bus.baud, bus.parity, bus.stop_bits, bus.options)
 
 
 def _plan(device: DeviceConfig, channel: Channel) -> ChannelPlan:
@@ -74,6 +88,6 @@ def _plan(device: DeviceConfig, channel: Channel) -> ChannelPlan:
     return ChannelPlan(channel, FilterConfig(**asdict(settings)) if settings else FilterConfig())
 
 
-def _describe(device: DeviceConfig, bus: BusConfig, model: Model) -> DeviceDescription:
+def _describe(device: DeviceConfig, bus: BusConfig, model: Described) -> DeviceDescription:
     cell = (CELL_LEVEL, geosot.encode(*device.position, CELL_LEVEL)) if device.position else None
     return DeviceDescription(device.code, model.name, device.name, bus.name, cell, device.mount)

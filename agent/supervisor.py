@@ -26,11 +26,11 @@ from agent.commands import Executor
 from agent.config import read_key, read_password
 from agent.pipeline import Pipeline
 from agent.settings import Config
-from agent.site import Site, line_config
+from agent.site import Site, make_line
 from agent.spool import DiskRefused, Row, Spool, SpoolInUse, SpoolRefused
 from agent.uplink import Broker, Uplink
 from agent.version import version
-from drivers.base import Family, Readings
+from drivers.base import Family, Readings, ReportingFamily
 from protocols.edge import cose
 from protocols.edge.messages import Batch, Birth, Command, DeviceHealth, Event, Origin, Scalar, State
 
@@ -56,7 +56,7 @@ class CannotRun(Exception):
 class Agent:
     """`await Agent(site, catalog, key, password).run(stop)` returns once `stop` is set and all is drained."""
 
-    def __init__(self, site: Site, catalog: Mapping[str, Family], key: bytes, password: str) -> None:
+    def __init__(self, site: Site, catalog: Mapping[str, Family | ReportingFamily], key: bytes, password: str) -> None:
         settings = site.config
         self.site = site
         self.gateway = settings.gateway.code
@@ -70,7 +70,7 @@ class Agent:
         self.buses = tuple(
             Bus(
                 name=bus.name,
-                line=catalog[bus.driver].create_line(line_config(bus)),
+                line=make_line(bus, catalog),
                 devices=devices,
                 timeout_s=bus.timeout_s,
                 sink=self,
@@ -276,7 +276,7 @@ class Agent:
         return report.build(self, oldest[0] if oldest else None)
 
 
-def run(settings: Config, catalog: Mapping[str, Family]) -> None:
+def run(settings: Config, catalog: Mapping[str, Family | ReportingFamily]) -> None:
     """Runs a gateway in this process until SIGTERM or SIGINT. Raises ConfigError or CannotRun.
 
     STOP_S after the signal the process ends with status 1 even where something hangs.

@@ -144,6 +144,21 @@ class Table:
             return low
         return value
 
+    def number_or_text(self, key: str, default: int) -> int | str:
+        value = self._get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            self._expected(key, value, "a whole number, or a text in quotes")
+            return default
+        return value
+
+    def anything(self, key: str) -> Mapping[str, Any]:
+        """A table whose keys somebody else checks; empty where there is none."""
+        value = self._get(key, {})
+        if not isinstance(value, Mapping):
+            self._expected(key, value, "a table")
+            return {}
+        return value
+
     def boolean(self, key: str, default: bool) -> bool:
         value = self._get(key, default)
         if isinstance(value, str) and self._is_variable(key):

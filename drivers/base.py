@@ -8,11 +8,13 @@ model decode the answer. Drivers know nothing of schedules, filters or city code
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import NamedTuple, Protocol, TypeAlias
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from protocols.edge.birth import Kind
 
 Number: TypeAlias = int | float
+Unit: TypeAlias = int | str  # what a device is called on its line: a Modbus unit, the number on a meter's plate
 
 
 class DeviceError(Exception):
@@ -55,7 +57,8 @@ class Channel:
     """One measured quantity of a model.
 
     `tag` is how values travel (protocols.edge.columns: i32, i64, f32, f64). Integer channels carry `value` times
-    10**-scale exactly; float channels have scale 0. `limits` are plausible bounds in `unit`.
+    10**-scale exactly; float channels have scale 0. `limits` are plausible bounds in `unit`. A counter that would reach
+    `rollover`, in its own integers, begins again at 0.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Channel:
     limits: tuple[Decimal, Decimal] | None = None
     writable: bool = False
     states: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    rollover: int | None = None
 
 
 class Point(NamedTuple):
@@ -139,7 +143,9 @@ class Limits(NamedTuple):
     gap: int
 
 
-class Model(Protocol):
+class Described(Protocol):
+    """A kind of device, as far as a birth describes it."""
+
     @property
     def name(self) -> str: ...
 
@@ -148,6 +154,10 @@ class Model(Protocol):
 
     @property
     def channels(self) -> Sequence[Channel]: ...
+
+
+class Model(Described, Protocol):
+    """A kind of device that is asked."""
 
     @property
     def points(self) -> Sequence[Point]: ...
@@ -161,7 +171,10 @@ class Model(Protocol):
 
 
 class Line(Protocol):
-    """One physical line or connection. Calls are never made at once; a call that is cancelled leaves it usable."""
+    """One physical line or connection. Calls are never made at once; a call that is cancelled leaves it usable.
+
+    A `unit` is of the kind that the family's unit() gives.
+    """
 
     async def open(self) -> None:
         """Raises Unreachable with the address and the cause."""
@@ -169,31 +182,99 @@ class Line(Protocol):
 
     async def close(self) -> None: ...
 
-    async def read(self, unit: int, span: Span, timeout: float) -> bytes:
+    async def read(self, unit: Any, span: Span, timeout: float) -> bytes:
         """What stands at `span` of device `unit`, in the form its model decodes. Raises DeviceError."""
         ...
 
-    async def write(self, unit: int, model: Model, channel: int, value: Decimal, timeout: float) -> Reading:
+    async def write(self, unit: Any, model: Model, channel: int, value: Decimal, timeout: float) -> Reading:
         """Writes `value` (in the channel's unit), reads it back and returns what was read. Raises DeviceError."""
         ...
 
 
+class Report(NamedTuple):
+    """What a device sent of itself: the readings of one or more moments, each with its age.
+
+    `age_ms` is how long before it was received a moment was, 0 where the device told no time. `identity` is equal for
+    two receptions of one report.
+    """
+
+    unit: Unit
+    identity: bytes
+    moments: tuple[tuple[int, Readings], ...]
+
+
+class Listener(Protocol):
+    """A place where devices report, each when it likes."""
+
+    async def open(self) -> None:
+        """Raises LineDown with the address and the cause."""
+        ...
+
+    async def close(self) -> None: ...
+
+    async def next(self) -> Report:
+        """The next report of a device that is known. Raises Nonsense for one that cannot be used, having told the
+        sender so, and LineDown when nothing can be heard any more."""
+        ...
+
+
+class SerialSettings(NamedTuple):
+    baud: int
+    parity: str
+    stop_bits: int
+
+
 @dataclass(frozen=True)
 class LineConfig:
-    """`address` is host:port, or the path of a serial port, which alone uses baud, parity and stop bits."""
+    """`address` is host:port, or the path of a serial port, which alone uses baud, parity and stop bits.
+
+    `options` are the family's own, as its options() gave them.
+    """
 
     driver: str
     address: str
     baud: int = 9600
     parity: str = "N"
     stop_bits: int = 1
+    options: Mapping[str, object] = field(default_factory=dict)
 
 
-class Family(Protocol):
-    """A driver family, as drivers.catalog lists it."""
+class FamilyBase(Protocol):
+    """What both kinds of driver family in drivers.catalog tell."""
+
+    @property
+    def serial(self) -> SerialSettings | None:
+        """How a serial line of such devices is set unless told otherwise; None if an address is host:port."""
+        ...
+
+    def unit(self, given: Unit) -> Unit:
+        """A device's unit in its one spelling. Raises ValueError with what would be right."""
+        ...
+
+    def options(self, given: Mapping[str, object], base: Path) -> Mapping[str, object]:
+        """A bus's [bus.options], checked; paths are relative to `base`. Raises ValueError that begins with the key."""
+        ...
+
+
+@runtime_checkable
+class Family(FamilyBase, Protocol):
+    """A family of devices that are asked."""
 
     def load_model(self, source: str) -> Model:
-        """The model of that name among the templates, or in the TOML file at that path."""
+        """The model of that name among the templates, or in the TOML file at that path. Raises ModelError."""
         ...
 
     def create_line(self, config: LineConfig) -> Line: ...
+
+
+@runtime_checkable
+class ReportingFamily(FamilyBase, Protocol):
+    """A family of devices that report of themselves."""
+
+    def load_model(self, source: str) -> Described:
+        """As Family has it. Raises ModelError."""
+        ...
+
+    def create_listener(self, config: LineConfig, models: Mapping[Unit, Described]) -> Listener:
+        """`models` are those that load_model() gave, by the units that are expected."""
+        ...

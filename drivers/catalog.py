@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from drivers.base import Family
+from drivers.base import Family, ReportingFamily
 from drivers.modbus import family as modbus
 
 BUILTIN: Mapping[str, Family] = {
@@ -10,3 +10,7 @@ BUILTIN: Mapping[str, Family] = {
     "modbus-rtu": modbus.RTU,
     "modbus-rtu-over-tcp": modbus.RTU_OVER_TCP,
 }
+
+REPORTING: Mapping[str, ReportingFamily] = {}
+
+ALL: Mapping[str, Family | ReportingFamily] = {**BUILTIN, **REPORTING}

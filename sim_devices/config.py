@@ -6,19 +6,19 @@ Paths are relative to the file's own folder. docs/simulators.md shows every key.
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sim_devices.faults import Fault, Kind
+from sim_devices.lines import BUILTIN as PROTOCOLS
 from sim_devices.models import BUILTIN
-from sim_devices.models.base import Options
+from sim_devices.models.base import Options, Unit
 from sim_devices.world import LATITUDE, LONGITUDE
 
 T = TypeVar("T")
-KINDS = ("tcp", "rtu-over-tcp", "pty")
 
 
 class ConfigError(Exception):
@@ -30,7 +30,7 @@ class DeviceConfig:
     code: str
     name: str
     model: str
-    unit: int
+    unit: Unit
     options: Options
     faults: tuple[Fault, ...] = ()
 
@@ -41,6 +41,7 @@ class BusConfig:
 
     name: str
     kind: str
+    protocol: str = "modbus"
     listen: tuple[str, int] = ("127.0.0.1", 0)
     link: Path | None = None
     baud: int = 0
@@ -97,6 +98,14 @@ class _Table:
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             self.blame(key, f"is to be {_PLAIN.get(kind, kind.__name__)}, not {value!r}")
             return default
+        return value
+
+    def unit(self) -> Unit:
+        self._known.append("unit")
+        value = self._left.pop("unit", 1)
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            self.blame("unit", f"is to be a whole number or text, not {value!r}")
+            return 1
         return value
 
     def tables(self, key: str) -> list[Mapping[str, Any]]:
@@ -187,11 +196,9 @@ class _Reader:
         table = _Table(self, self._next("bus"), "bus.", entry)
         name = table.take("name", str, "", needed=True) or ""
         kind = table.take("kind", str, "tcp", needed=True) or "tcp"
-        if kind not in KINDS:
-            near = difflib.get_close_matches(kind, KINDS, 1)
-            table.blame(
-                "kind", f"is {kind!r}; " + (f"did you mean {near[0]}?" if near else f"one of {', '.join(KINDS)}")
-            )
+        protocol = self._choice(table, "protocol", table.take("protocol", str, "modbus") or "modbus", PROTOCOLS)
+        if protocol in PROTOCOLS:
+            self._choice(table, "kind", kind, PROTOCOLS[protocol].kinds)
         listen, link, baud = ("127.0.0.1", 0), None, 0
         if kind == "pty":
             link = self._file(table, "link")
@@ -200,14 +207,20 @@ class _Reader:
             baud = table.take("baud", int, 0) or 0
         else:
             listen = self._listen(table)
-        devices = tuple(self._device(each, name) for each in table.tables("device"))
-        units: dict[int, str] = {}
+        devices = tuple(self._device(each, name, protocol) for each in table.tables("device"))
+        units: dict[Unit, str] = {}
         for device in devices:
             if device.unit in units:
                 table.blame("device", f"{device.name} has unit {device.unit}, as {units[device.unit]} has")
             units[device.unit] = device.name
         table.finish()
-        return BusConfig(name, kind, listen, link, baud, devices)
+        return BusConfig(name, kind, protocol, listen, link, baud, devices)
+
+    def _choice(self, table: _Table, key: str, given: str, known: Collection[str]) -> str:
+        if given not in known:
+            near = difflib.get_close_matches(given, known, 1)
+            table.blame(key, f"is {given!r}; " + (f"did you mean {near[0]}?" if near else f"one of {', '.join(known)}"))
+        return given
 
     def _listen(self, table: _Table) -> tuple[str, int]:
         given = table.take("listen", str, "127.0.0.1:0") or ""
@@ -217,7 +230,7 @@ class _Reader:
             return "127.0.0.1", 0
         return host, int(port)
 
-    def _device(self, entry: Mapping[str, Any], bus: str) -> DeviceConfig:
+    def _device(self, entry: Mapping[str, Any], bus: str, protocol: str) -> DeviceConfig:
         table = _Table(self, self._next("bus.device"), "bus.device.", entry)
         code = table.take("code", str, "", needed=True) or ""
         if code in self._codes:
@@ -229,9 +242,9 @@ class _Reader:
             near = difflib.get_close_matches(model, BUILTIN, 1)
             hint = f"did you mean {near[0]}?" if near else f"the models are {', '.join(BUILTIN)}"
             table.blame("model", f"is {model!r}; {hint}")
-        unit = table.take("unit", int, 1) or 0
-        if not 1 <= unit <= 247:
-            table.blame("unit", f"is to be 1..247, not {unit}")
+        elif model and protocol in PROTOCOLS and protocol != BUILTIN[model].PROTOCOL:
+            table.blame("model", f"is {model!r}, which speaks {BUILTIN[model].PROTOCOL} and not {protocol}")
+        unit = self._unit(table, protocol)
         phase = table.take("phase", int, 0) or 0
         if phase not in (0, 1, 2):
             table.blame("phase", f"is to be 0, 1 or 2, not {phase}")
@@ -248,6 +261,16 @@ class _Reader:
         faults = tuple(fault for each in table.tables("fault") if (fault := self._fault(each)) is not None)
         table.finish()
         return DeviceConfig(code, name, model, unit, options, faults)
+
+    def _unit(self, table: _Table, protocol: str) -> Unit:
+        given = table.unit()
+        if protocol not in PROTOCOLS:
+            return given
+        try:
+            return PROTOCOLS[protocol].unit(given)
+        except ValueError as error:
+            table.blame("unit", str(error))
+            return 0
 
     def _fault(self, entry: Mapping[str, Any]) -> Fault | None:
         table = _Table(self, self._next("bus.device.fault"), "bus.device.fault.", entry)

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from sim_devices.config import make_fault
 from sim_devices.faults import lasting
-from sim_devices.registers import Value
+from sim_devices.models.base import Value
 from sim_devices.simulation import Placed, Simulation
 
 MAX_LINE = 65_536

@@ -7,7 +7,6 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from protocols.modbus.codes import ExceptionCode
-from protocols.modbus.frame import Frame
 
 
 class Kind(StrEnum):
@@ -30,7 +29,7 @@ MEANING = {
     Kind.WRONG_CRC: "spoils the checksum; on Modbus TCP, which has none, the transaction number",
     Kind.WRONG_UNIT: "answers in the name of the next unit",
     Kind.DUPLICATE: "sends its answer twice",
-    Kind.EXCEPTION: "answers with the exception --code (4, server device failure)",
+    Kind.EXCEPTION: "refuses, on Modbus with the exception --code (4, server device failure)",
     Kind.DISCONNECT: "closes the connection; on a pty, the adapter is pulled out for --delay (0.5 s)",
 }
 DELAYS = {Kind.SLOW: 0.25, Kind.LATE: 1.5, Kind.DISCONNECT: 0.5}
@@ -94,12 +93,18 @@ class Faults:
         return self._rng.integers(0, 256, int(self._rng.integers(1, 13)), dtype=np.uint8).tobytes()
 
 
-class Framing(Protocol):
-    """How frames go over this line; `spoil` is the encoding that the receiver must refuse."""
+class Answer(Protocol):
+    """What a device has to say, as it goes over the line, and as a fault may make it go."""
 
-    def encode(self, frame: Frame) -> bytes: ...
+    def whole(self) -> bytes: ...
 
-    def spoil(self, frame: Frame) -> bytes: ...
+    def spoiled(self) -> bytes:
+        """With a checksum that the receiver must refuse."""
+        ...
+
+    def misaddressed(self) -> bytes:
+        """In the name of another device."""
+        ...
 
 
 class Send(NamedTuple):
@@ -110,28 +115,27 @@ class Send(NamedTuple):
     hang_up: bool = False
 
 
-def distort(fault: Fault | None, answer: Frame, framing: Framing, faults: Faults) -> list[Send]:
+def distort(fault: Fault | None, answer: Answer, faults: Faults) -> list[Send]:
     """What goes over the line instead of `answer`."""
-    whole = framing.encode(answer)
     match fault:
         case None:
-            return [Send(0.0, whole)]
+            return [Send(0.0, answer.whole())]
         case Fault(kind=Kind.SILENT):
             return []
         case Fault(kind=Kind.SLOW | Kind.LATE):
-            return [Send(fault.delay, whole)]
+            return [Send(fault.delay, answer.whole())]
         case Fault(kind=Kind.NOISY):
-            return [Send(0.0, faults.garbage() + whole + faults.garbage())]
+            return [Send(0.0, faults.garbage() + answer.whole() + faults.garbage())]
         case Fault(kind=Kind.WRONG_CRC):
-            return [Send(0.0, framing.spoil(answer))]
+            return [Send(0.0, answer.spoiled())]
         case Fault(kind=Kind.WRONG_UNIT):
-            return [Send(0.0, framing.encode(answer._replace(unit=answer.unit % 247 + 1)))]
+            return [Send(0.0, answer.misaddressed())]
         case Fault(kind=Kind.DUPLICATE):
-            return [Send(0.0, whole), Send(0.0, whole)]
+            return [Send(0.0, answer.whole()), Send(0.0, answer.whole())]
         case Fault(kind=Kind.DISCONNECT):
             return [Send(fault.delay, b"", hang_up=True)]
-        case _:  # an exception is an answer like any other: the session made it instead of the device's
-            return [Send(0.0, whole)]
+        case _:  # a refusal is an answer like any other: the device made it instead of its usual one
+            return [Send(0.0, answer.whole())]
 
 
 def lasting(fault: Fault, for_s: float | None, now: float) -> Fault:

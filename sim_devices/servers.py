@@ -11,8 +11,8 @@ from typing import Protocol
 
 from protocols.errors import RemoteProtocolError
 from sim_devices.clock import Now
+from sim_devices.conversation import Slaves
 from sim_devices.faults import Send
-from sim_devices.session import Session, Slaves
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class _Peer(asyncio.Protocol):
 
     def __init__(self, server: "TcpServer") -> None:
         self._server = server
-        self._session = Session(server.slaves, tcp=not server.rtu, gateway=not server.rtu)
+        self._session = server.slaves.converse(server.kind)
         self._loop = asyncio.get_running_loop()
         self._idle: asyncio.TimerHandle | None = None
 
@@ -63,7 +63,7 @@ class _Peer(asyncio.Protocol):
             log.info("%s: %s; closing", self._server.name, error)
             self.transport.close()
             return
-        if self._server.rtu:
+        if self._server.kind != "tcp":
             self._idle = self._loop.call_later(IDLE_S, self._fell_idle)
         self._send(sends)
 
@@ -85,10 +85,10 @@ class _Peer(asyncio.Protocol):
 
 
 class TcpServer:
-    """Modbus TCP, or with `rtu` the frames of a serial line over TCP, as terminal servers carry them."""
+    """Modbus TCP (kind tcp), or the frames of a serial line over TCP, as terminal servers carry them."""
 
-    def __init__(self, name: str, host: str, port: int, slaves: Slaves, now: Callable[[], Now], *, rtu: bool) -> None:
-        self.name, self.slaves, self.now, self.rtu = name, slaves, now, rtu
+    def __init__(self, name: str, host: str, port: int, slaves: Slaves, now: Callable[[], Now], *, kind: str) -> None:
+        self.name, self.slaves, self.now, self.kind = name, slaves, now, kind
         self.peers: set[_Peer] = set()
         self._host, self._port = host, port
         self._server: asyncio.Server | None = None
@@ -142,7 +142,7 @@ class PtyServer:
         tty.setraw(slave)
         os.set_blocking(master, False)
         self._ends = (master, slave)
-        self._session = Session(self.slaves, tcp=False, gateway=False)
+        self._session = self.slaves.converse("pty")
         self._free_at = 0.0
         fresh = self._link.with_name(f".{self._link.name}.new")
         fresh.unlink(missing_ok=True)

@@ -12,8 +12,8 @@ from sim_devices.clock import Clock, Now
 from sim_devices.config import BusConfig, Config, DeviceConfig
 from sim_devices.faults import Faults
 from sim_devices.journal import Journal
+from sim_devices.lines import BUILTIN
 from sim_devices.servers import PtyServer, Server, TcpServer
-from sim_devices.session import Slaves
 from sim_devices.world import World
 
 log = logging.getLogger(__name__)
@@ -59,13 +59,13 @@ class Simulation:
             device.unit: self.world.add(device.code, device.model, device.options) for device in bus.devices
         }  # fmt: skip
         record = None if self.journal is None else self.journal.record
-        slaves = Slaves(units, self.faults, self.world.advance, record)
+        slaves = BUILTIN[bus.protocol].gather(units, self.faults, self.world.advance, record)
         server: Server
         if bus.kind == "pty":
             assert bus.link is not None  # noqa: S101 - the configuration was checked
             server = PtyServer(bus.name, bus.link, bus.baud, slaves, self.now)
         else:
-            server = TcpServer(bus.name, *bus.listen, slaves, self.now, rtu=bus.kind == "rtu-over-tcp")
+            server = TcpServer(bus.name, *bus.listen, slaves, self.now, kind=bus.kind)
         self.servers.append(server)
         for device in bus.devices:
             self.placed[device.code] = Placed(device, server)

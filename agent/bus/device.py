@@ -3,10 +3,23 @@
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from agent.bus import planner
 from agent.bus.planner import Request
-from drivers.base import NO_READINGS, DeviceError, Line, LineDown, Model, Nonsense, Reading, Readings, Refused
+from drivers.base import (
+    NO_READINGS,
+    Described,
+    DeviceError,
+    Line,
+    LineDown,
+    Model,
+    Nonsense,
+    Reading,
+    Readings,
+    Refused,
+    Unit,
+)
 from protocols.quality import Quality
 
 ILLEGAL_ADDRESS = 2  # MODBUS Application Protocol 1.1b3, 7; drivers of other families give the same code
@@ -14,16 +27,19 @@ SILENCES = 3  # in a row, from a device that answers other requests: what it doe
 SILENT_EVERY = 20  # polls: how often that is asked again, so that it costs the others on the line next to nothing
 
 
+M = TypeVar("M", bound=Described)
+
+
 @dataclass(frozen=True)
-class Device:
+class Device(Generic[M]):
     """`index` is the device's place in the pipeline and in the birth."""
 
     index: int
     code: str
     name: str
-    unit: int
+    unit: Unit
     period_ms: int
-    model: Model
+    model: M
 
 
 @dataclass
@@ -55,7 +71,7 @@ class Reader:
     What was met with silence goes last the next time, so that one such request does not make the device look dead.
     """
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device[Model]) -> None:
         self._device = device
         self.start_over()
 

@@ -17,7 +17,7 @@ from agent.bus.health import MAX_BACKOFF_MS, Change, Health, backoff_ms
 from agent.bus.quiet import RateLimit
 from agent.bus.schedule import Due, Schedule
 from agent.clock import boottime_ms
-from drivers.base import DeviceError, Line, LineDown, NotSent, Reading, Readings, Unreachable
+from drivers.base import DeviceError, Line, LineDown, Model, NotSent, Reading, Readings, Unreachable
 from protocols.quality import Quality
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Bus:
         self,
         name: str,
         line: Line,
-        devices: Sequence[Device],
+        devices: Sequence[Device[Model]],
         timeout_s: float,
         sink: Sink,
         on_change: Callable[[Change], None],
@@ -262,10 +262,10 @@ class Bus:
         if change.reachable:
             for cause in CAUSES:
                 self._quiet.forget((change.device, cause))
-            log.info("bus %s: %s (%s, unit %d) answers again", self.name, device.name, device.code, device.unit)
+            log.info("bus %s: %s (%s, unit %s) answers again", self.name, device.name, device.code, device.unit)
         else:
             log.warning(
-                "bus %s: %s (%s, unit %d) is unreachable: %s",
+                "bus %s: %s (%s, unit %s) is unreachable: %s",
                 *(self.name, device.name, device.code, device.unit, change.detail),
             )
         self._on_change(change._replace(device=device.index))
@@ -284,7 +284,7 @@ class Bus:
         self.counters.devices[device].errors[cause] += 1
         kept = self._quiet.admit((device, cause), boottime_ms())
         if kept is not None:
-            log.warning("bus %s: %s (%s, unit %d): %s%s", self.name, one.name, one.code, one.unit, detail, _more(kept))
+            log.warning("bus %s: %s (%s, unit %s): %s%s", self.name, one.name, one.code, one.unit, detail, _more(kept))
 
 
 def _more(kept: int) -> str:

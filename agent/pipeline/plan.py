@@ -124,6 +124,7 @@ def _describe(output: Output, plan: DevicePlan) -> ChannelDescription:
         limits=None if plausible is None else (float(plausible[0]), float(plausible[1])),
         title=channel.title if output.statistic is None else _title(channel, output.statistic),
         states=channel.states,
+        rollover=None if computed else channel.rollover,
     )
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from drivers.modbus.decode import Entry
 from drivers.modbus.model import RegisterModel
-from drivers.modbus.quantities import QUANTITIES
 from drivers.modbus.template import load_model, template_names
+from drivers.template.quantities import QUANTITIES
 
 PATH = Path(__file__).parents[2] / "docs" / "devices.md"
 HEADER = ("channel", "title", "where", "type", "unit", "limits", "kind", "LwM2M", "notes")

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from drivers.base import Channel, Nonsense, Number, Readings, Span
-from drivers.modbus.registers import NUMBER_TYPES, Scale, Table, byte_order
+from drivers.modbus.registers import NUMBER_TYPES, Table, byte_order
+from drivers.template.scale import Scale
 from protocols.quality import Quality
 
 MAX_I64 = 2**63 - 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from drivers.base import DeviceError, LineDown, Nonsense, Unreachable
 from drivers.modbus.debts import Debts, answer_length
 from drivers.modbus.line import ModbusLine
-from drivers.modbus.stream import ByteStream
+from drivers.transport.stream import ByteStream
 from protocols.errors import RemoteProtocolError
 from protocols.modbus.codes import EXCEPTION_BIT
 from protocols.modbus.frame import NEED_DATA, Frame

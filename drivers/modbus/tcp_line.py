@@ -5,9 +5,10 @@ import logging
 from typing import NamedTuple
 
 from drivers.base import DeviceError, LineDown, Nonsense, Unreachable
-from drivers.modbus.deadline import Deadline
-from drivers.modbus.keepalive import keep_alive
-from drivers.modbus.line import ModbusLine, split_address
+from drivers.modbus.line import ModbusLine
+from drivers.transport.address import split_address
+from drivers.transport.deadline import Deadline
+from drivers.transport.keepalive import keep_alive
 from protocols.errors import RemoteProtocolError
 from protocols.modbus.frame import NEED_DATA, Frame
 from protocols.modbus.parse import parse_response

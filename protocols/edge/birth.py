@@ -42,6 +42,8 @@ class ChannelDescription:
     """`limits` are the plausible lowest and highest value in `unit`; `period_ms` is the longest interval
     of samples when all is well: the asked one, or a dead-banded channel's heartbeat.
 
+    A counter that would reach `rollover`, in the integers that travel, begins again at 0.
+
     `title` maps language tags to what people call the channel; `states` maps a STATE channel's numbers to words by
     language: {1: {"en": "open", "zh": "开"}}.
     """
@@ -59,6 +61,7 @@ class ChannelDescription:
     limits: tuple[float, float] | None = None
     title: Mapping[str, str] = field(default_factory=dict)
     states: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    rollover: int | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,7 @@ def encode_description(description: Description) -> bytes:
                 11: list(channel.limits) if channel.limits else None,
                 12: dict(channel.title) or None,
                 13: {state: dict(words) for state, words in channel.states.items()} or None,
+                14: channel.rollover,
             }
         )
         for channel in description.channels
@@ -169,6 +173,7 @@ def _decode_channel(item: object) -> ChannelDescription:
         limits=limits,
         title=_decode_words(fields.raw(12)) if fields.has(12) else {},
         states={_state(number): _decode_words(words) for number, words in states.items()},
+        rollover=fields.integer(14, 1, 2**63 - 1) if fields.has(14) else None,
     )
 
 

@@ -2,15 +2,16 @@
 
 import numpy as np
 
-from sim_devices.models.base import Device, Moment, Options
+from sim_devices.modbus.device import RegisterDevice
+from sim_devices.modbus.registers import Field, Layout, Table
+from sim_devices.models.base import Moment, Options
 from sim_devices.physics.weather import bump, local_hour
-from sim_devices.registers import Field, Layout, Table
 
 FLOOD_MM = 900.0  # in a compartment's sump
 FLOOD_RAIN = 12.0  # mm/h that fills a manhole
 
 
-class AccessPoint(Device):
+class AccessPoint(RegisterDevice):
     """People open it for a while at working hours; at night somebody rarely does, and that is tampering."""
 
     MODEL = "access_point"

@@ -1,15 +1,17 @@
-"""What all simulated devices are: register tables over values that a step in simulated time renews."""
+"""What all simulated devices are: values that a step in simulated time renews, in a world they share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from sim_devices.physics.compartment import Compartment
 from sim_devices.physics.mains import Mains
 from sim_devices.physics.weather import Sky
-from sim_devices.registers import Field, Layout, Table, Value
+
+Value: TypeAlias = float | int | bool | None
+Unit: TypeAlias = int | str
 
 SPIKE_ODDS = 1.0 / 300.0  # of a reading, for channels whose electronics are cheap: for despiking filters to remove
 
@@ -40,13 +42,14 @@ class Moment:
 
 
 class Device:
-    """One slave. Subclasses say LAYOUT and RANK, renew `values` in `step`, and name in KEPT what outlives a restart.
+    """Subclasses say which PROTOCOL of sim_devices.lines they speak, and their RANK; they renew `values` in `step`, and
+    name in KEPT what outlives a restart.
 
     Lower ranks step first: loads, then the air they move, then the meters that add them up.
     """
 
     MODEL: ClassVar[str]
-    LAYOUT: ClassVar[Layout]
+    PROTOCOL: ClassVar[str]
     RANK: ClassVar[int] = 0
     KEPT: ClassVar[tuple[str, ...]] = ()
 
@@ -71,21 +74,6 @@ class Device:
 
     def step(self, now: Moment) -> None:
         raise NotImplementedError
-
-    def read(self, table: Table, address: int, count: int) -> list[int]:
-        """Raises NoSuchAddress."""
-        self.touched(self.LAYOUT.touched(table, address, count))
-        return self.LAYOUT.read(table, address, count, self.values)
-
-    def touched(self, fields: list[Field]) -> None:
-        """A request is about to read these."""
-
-    def write(self, table: Table, address: int, raws: Sequence[int]) -> None:
-        """Takes effect at once in what is read back, and from the next step in the world. Raises NoSuchAddress or
-        NotTaken, with nothing written."""
-        for name, value in self.LAYOUT.written(table, address, raws):
-            setattr(self, name, value)
-            self.values[name] = value
 
     def snapshot(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.KEPT}

@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from sim_devices.models.base import Device, Moment, Options
+from sim_devices.modbus.device import RegisterDevice
+from sim_devices.modbus.registers import Field, Layout, Table
+from sim_devices.models.base import Moment, Options
 from sim_devices.physics.mains import current, load_share, reactive
 from sim_devices.physics.weather import local_hour
-from sim_devices.registers import Field, Layout, Table
 
 DUSK, DAWN = -1.5, -0.5  # degrees of the sun's elevation: street lamps come on when it is dark enough to need them
 RAMP = 12.0  # percent a second
@@ -23,7 +24,7 @@ def plan(hour: float) -> int:
     return NIGHT if hour >= 23.0 or hour < 5.0 else EVENING
 
 
-class LampController(Device):
+class LampController(RegisterDevice):
     """Follows the sun and its plan; whoever writes `relay` or `dim_setpoint` is obeyed until the plan next changes."""
 
     MODEL = "lamp_controller"
@@ -95,7 +96,7 @@ class LampController(Device):
         }
 
 
-class SinglePhaseMeter(Device):
+class SinglePhaseMeter(RegisterDevice):
     """Counts exactly what it shows: `energy` is the sum of `power` over the steps, in whole tenths of a watt."""
 
     MODEL = "meter_1p"
@@ -149,7 +150,7 @@ class SinglePhaseMeter(Device):
             self.values["poll_count"] = self.poll_count
 
 
-class ThreePhaseMeter(Device):
+class ThreePhaseMeter(RegisterDevice):
     """At the head of a feeder: all loads on its circuits by phase, and what the rest of the street draws."""
 
     MODEL = "meter_3p"

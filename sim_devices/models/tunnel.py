@@ -4,13 +4,14 @@ import math
 
 import numpy as np
 
-from sim_devices.models.base import Device, Moment, Options
-from sim_devices.registers import Field, Layout, Table
+from sim_devices.modbus.device import RegisterDevice
+from sim_devices.modbus.registers import Field, Layout, Table
+from sim_devices.models.base import Moment, Options
 
 F32_MAX_BITS = 0x7F7FFFFF
 
 
-class GasHead(Device):
+class GasHead(RegisterDevice):
     """Four gases. While it calibrates itself it shows the largest float; a head that lost a sensor shows NaN."""
 
     MODEL = "gas_head"
@@ -48,7 +49,7 @@ class GasHead(Device):
         }
 
 
-class TunnelClimate(Device):
+class TunnelClimate(RegisterDevice):
     MODEL = "tunnel_climate"
     RANK = 2
     LAYOUT = Layout([
@@ -71,7 +72,7 @@ class TunnelClimate(Device):
         }
 
 
-class SumpPump(Device):
+class SumpPump(RegisterDevice):
     """Starts and stops itself between two levels; a written `start` holds until a level is crossed, or the sump dry."""
 
     MODEL = "sump_pump"
@@ -129,7 +130,7 @@ class SumpPump(Device):
         }
 
 
-class Fan(Device):
+class Fan(RegisterDevice):
     """Airs the compartment ten minutes every two hours, and when gas or want of oxygen asks for it; a written `start`
     holds until that next changes."""
 

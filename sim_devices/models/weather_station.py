@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from sim_devices.models.base import Device, Moment, Options
-from sim_devices.registers import Field, Layout, Table
+from sim_devices.modbus.device import RegisterDevice
+from sim_devices.modbus.registers import Field, Layout, Table
+from sim_devices.models.base import Moment, Options
 
 FLUSH_EVERY_S, FLUSH_S = 3600.0, 20.0  # the particle counter blows itself clean once an hour and says nothing then
 
 
-class WeatherStation(Device):
+class WeatherStation(RegisterDevice):
     MODEL = "weather_station"
     LAYOUT = Layout([
         Field("temperature", Table.INPUT, 0, "i16", 0.1, sentinel=0x8000),

@@ -35,12 +35,12 @@ def test_a_bad_configuration_is_told_in_full_and_exits_2(
     command: str, write_config: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write_config()
-    path.write_text(path.read_text().replace("timeout_s", "timeuot_s").replace("unit = 1", "unit = 'x'"))
+    path.write_text(path.read_text().replace("timeout_s", "timeuot_s").replace("unit = 1", "unit = 1.5"))
     assert cli.main([command, str(path)]) == cli.WRONG
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 3
     assert "timeuot_s: there is no such key here; did you mean 'timeout_s'?" in told[0]
-    assert "unit: expected a whole number, not 'x'" in told[1]
+    assert "unit: expected a whole number, or a text in quotes, not 1.5" in told[1]
     assert told[2] == "hutong-agent: 2 mistakes in the configuration"
 
 

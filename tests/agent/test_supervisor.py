@@ -19,7 +19,8 @@ from agent import clock, config, site, status, supervisor
 from agent.spool import SpoolRefused
 from agent.supervisor import Agent, CannotRun
 from drivers import catalog
-from drivers.base import LineConfig, Model, Reading
+from drivers.base import LineConfig, Reading
+from drivers.modbus.family import TcpFamily
 from protocols.edge.birth import Description, decode_description
 from protocols.edge.messages import AckStatus, Batch, Birth, ClockState, Command, Event, encode
 from protocols.quality import Quality
@@ -219,10 +220,7 @@ class BrokenLine:
         raise ZeroDivisionError("a bug")
 
 
-class Broken:
-    def load_model(self, source: str) -> Model:
-        return catalog.BUILTIN["modbus-tcp"].load_model(source)
-
+class Broken(TcpFamily):
     def create_line(self, _: LineConfig) -> BrokenLine:
         return BrokenLine()
 

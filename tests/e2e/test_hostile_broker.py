@@ -111,7 +111,7 @@ def test_replayed_and_redirected_batches_are_stored_once_and_under_their_own_gat
 ) -> None:
     chain, (gateway, other), attacker = city
     batches = attacker.wait_for(topic(gateway, "data"), 4)[:4]
-    wait_for(lambda: chain.kept(gateway) <= 1, 20, "the recorded ones to be stored")  # so that each replay is a repeat
+    chain.wait_delivered(gateway, 20)  # the recorded ones are stored: each replay is a repeat
     for sealed in batches * 3:
         attacker.publish(topic(gateway, "data"), sealed)
         attacker.publish(topic(other, "data"), sealed)
@@ -126,7 +126,11 @@ def test_replayed_and_redirected_batches_are_stored_once_and_under_their_own_gat
             "repeats": sum(i["duplicates"] for i in found["incarnations"]),
         }
 
-    wait_for(lambda: proof(gateway)["repeats"] >= 3 * len(batches), 20, "the repeats to be counted")
+    try:
+        wait_for(lambda: proof(gateway)["repeats"] >= 3 * len(batches), 20, "the repeats to be counted")
+    except AssertionError as error:
+        error.add_note(f"{proof(gateway)}, {chain.query('SELECT name, count FROM ingest_count')}\n{chain.log('ingest')}")
+        raise
     assert (proof(gateway)["lost"], proof(gateway)["duplicated"]) == (0, 0)
     assert (proof(other)["lost"], proof(other)["duplicated"]) == (0, 0)
     twice = chain.query("SELECT incarnation_id, seq, device_id FROM chunk GROUP BY 1, 2, 3 HAVING count(*) > 1")

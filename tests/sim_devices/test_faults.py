@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from protocols.modbus.frame import Frame
 from sim_devices.faults import DELAYS, MEANING, Fault, Faults, Kind, distort, lasting
-from sim_devices.session import Rtu, Tcp
+from sim_devices.modbus.session import ModbusAnswer, Rtu, Tcp
 
 ANSWER = Frame(3, bytes.fromhex("04020102"), 7)
 
@@ -62,7 +62,7 @@ def test_every_kind_is_explained_and_those_that_wait_have_a_time() -> None:
 @given(st.sampled_from([Rtu(), Tcp()]), st.sampled_from([kind for kind in Kind if kind != Kind.EXCEPTION]))
 def test_what_goes_over_the_line_is_what_the_kind_says(framing: Rtu | Tcp, kind: Kind) -> None:
     whole = framing.encode(ANSWER)
-    sends = distort(Fault(kind), ANSWER, framing, Faults(1))
+    sends = distort(Fault(kind), ModbusAnswer(ANSWER, framing), Faults(1))
     match kind:
         case Kind.SILENT:
             assert sends == []
@@ -84,4 +84,4 @@ def test_what_goes_over_the_line_is_what_the_kind_says(framing: Rtu | Tcp, kind:
 
 
 def test_a_healthy_device_answers_plainly() -> None:
-    assert [send.data for send in distort(None, ANSWER, Tcp(), Faults(1))] == [Tcp().encode(ANSWER)]
+    assert [send.data for send in distort(None, ModbusAnswer(ANSWER, Tcp()), Faults(1))] == [Tcp().encode(ANSWER)]

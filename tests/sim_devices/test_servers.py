@@ -17,9 +17,9 @@ from protocols.modbus.rtu import encode_rtu
 from protocols.modbus.tcp import encode_tcp
 from sim_devices.clock import Clock
 from sim_devices.faults import Fault, Faults, Kind
-from sim_devices.models.base import Options
+from sim_devices.modbus.session import Slaves
+from sim_devices.models.base import Device, Options
 from sim_devices.servers import PtyServer, TcpServer
-from sim_devices.session import Slaves
 from sim_devices.world import World
 
 START = 1_782_041_400_000
@@ -86,7 +86,9 @@ class Bench:
     def __init__(self) -> None:
         self.clock = Clock(START)
         world = World(1, START)
-        units = {unit: world.add(f"lamp-{unit}", "lamp_controller", Options()) for unit in (1, 2, 3)}
+        units: dict[int | str, Device] = {
+            unit: world.add(f"lamp-{unit}", "lamp_controller", Options()) for unit in (1, 2, 3)
+        }
         world.begin()
         self.faults = Faults(1)
         self.slaves = Slaves(units, self.faults, world.advance)
@@ -97,7 +99,7 @@ class Bench:
         if kind == "pty":
             server = PtyServer("line", tmp_path / "ttySIM", baud, self.slaves, self.clock.now)
         else:
-            server = TcpServer("line", "127.0.0.1", 0, self.slaves, self.clock.now, rtu=kind == "rtu-over-tcp")
+            server = TcpServer("line", "127.0.0.1", 0, self.slaves, self.clock.now, kind=kind)
         await server.start()
         try:
             if isinstance(server, PtyServer):
@@ -173,7 +175,7 @@ async def test_a_late_answer_does_not_hold_up_the_others_on_the_line(tmp_path: P
 async def test_a_disconnected_client_is_cut_off_and_may_come_back() -> None:
     bench = Bench()
     bench.faults.add("lamp-1", Fault(Kind.DISCONNECT))
-    server = TcpServer("line", "127.0.0.1", 0, bench.slaves, bench.clock.now, rtu=False)
+    server = TcpServer("line", "127.0.0.1", 0, bench.slaves, bench.clock.now, kind="tcp")
     await server.start()
     host, port = server.address.split(":")
     for fault in (True, False):

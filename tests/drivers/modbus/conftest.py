@@ -10,9 +10,9 @@ import pytest
 
 from drivers.base import LineConfig, Span
 from drivers.modbus.rtu_line import RtuLine
-from drivers.modbus.serial_port import SerialPort
 from drivers.modbus.tcp_line import TcpLine
-from drivers.modbus.tcp_stream import TcpStream
+from drivers.transport.serial_port import SerialPort
+from drivers.transport.tcp_stream import TcpStream
 from protocols.modbus.codes import Function
 from protocols.modbus.frame import NEED_DATA, Frame
 from protocols.modbus.parse import parse_request

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from drivers.base import Channel, Nonsense, Number, Reading, Span
 from drivers.modbus.decode import Entry, compile_span
-from drivers.modbus.registers import NUMBER_TYPES, Scale, Table
+from drivers.modbus.registers import NUMBER_TYPES, Table
+from drivers.template.scale import Scale
 from protocols.edge.birth import Kind
 from protocols.edge.columns import I32LE
 from protocols.quality import Quality

@@ -2,10 +2,8 @@ import struct
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from drivers.modbus.registers import NUMBER_TYPES, ORDERS, Scale, byte_order, float_exactly, to_wire
+from drivers.modbus.registers import NUMBER_TYPES, ORDERS, byte_order, float_exactly, to_wire
 
 # What each order makes of the number 0x11223344 and of a 64-bit one, written out.
 WIRE = {
@@ -35,36 +33,6 @@ def test_types_are_what_their_names_say() -> None:
             signed = name[0] == "i"
             bits = int(name[1:]) - signed
             assert (number.lowest, number.highest) == (-(2**bits) if signed else 0, 2**bits - 1)
-
-
-@pytest.mark.parametrize(
-    ("factor", "scale"),
-    [("1", (1, 0)), ("0.1", (1, -1)), ("0.005", (5, -3)), ("20", (2, 1)), ("1.250", (125, -2)), ("0.10", (1, -1))],
-)
-def test_a_scale_is_an_integer_and_a_power_of_ten(factor: str, scale: tuple[int, int]) -> None:
-    assert Scale.of(Decimal(factor)) == scale
-
-
-@pytest.mark.parametrize("factor", ["0", "-0.1", "NaN", "Infinity"])
-def test_a_scale_is_positive_and_finite(factor: str) -> None:
-    with pytest.raises(ValueError, match="positive"):
-        Scale.of(Decimal(factor))
-
-
-@given(st.integers(-(2**63), 2**64), st.integers(1, 9999), st.integers(-9, 9))
-def test_a_value_goes_back_to_the_number_it_came_from(raw: int, mantissa: int, exponent: int) -> None:
-    scale = Scale(mantissa, exponent)
-    value = Decimal(f"{raw * mantissa}E{exponent}")
-    assert scale.to_raw(value) == raw
-    if mantissa > 1:
-        with pytest.raises(ValueError, match="is no multiple of"):
-            scale.to_raw(Decimal(f"{raw * mantissa + 1}E{exponent}"))
-
-
-@pytest.mark.parametrize("value", ["NaN", "Infinity", "1E+999999", "1E-999999"])
-def test_a_value_that_no_register_holds_is_refused_without_effort(value: str) -> None:
-    with pytest.raises(ValueError, match=r"is no number|out of any range"):
-        Scale(1, 0).to_raw(Decimal(value))
 
 
 @pytest.mark.parametrize(

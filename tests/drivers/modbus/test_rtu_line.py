@@ -9,8 +9,8 @@ import pytest
 
 from drivers.base import LineConfig, LineDown, Nonsense, NotSent, Refused, Span, Unreachable
 from drivers.modbus.rtu_line import RtuLine
-from drivers.modbus.serial_port import SerialPort
 from drivers.modbus.template import load_model
+from drivers.transport.serial_port import SerialPort
 from protocols.modbus.codes import ExceptionCode
 from protocols.modbus.frame import Frame
 from protocols.modbus.pdu import ExceptionResponse, unpack_registers

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from drivers.base import ModelError, Span
 from drivers.modbus.decode import Entry
-from drivers.modbus.template import TEMPLATES, load_model, parse_model, template_names
+from drivers.modbus.template import load_model, parse_model, template_names
+from drivers.template import files
 from protocols.edge.birth import Kind
 from protocols.edge.columns import F32LE, I32LE, I64LE
 from tests.hostile import distorted
@@ -226,7 +227,7 @@ def test_a_model_that_is_not_there_is_told_with_what_is(source: str) -> None:
         load_model(source)
 
 
-@given(st.sampled_from(sorted(MODELS)).flatmap(lambda name: distorted((TEMPLATES / f"{name}.toml").read_text("utf-8"))))
+@given(st.sampled_from(sorted(MODELS)).flatmap(lambda name: distorted(files.read("modbus", name)[0])))
 def test_whatever_a_file_says_it_is_a_model_or_told_what_is_wrong(text: str) -> None:
     try:
         told = parse_model(text, "own.toml").name

@@ -62,6 +62,7 @@ def descriptions(draw: st.DrawFn) -> Description:
             limits=draw(st.none() | st.tuples(finite, finite).map(lambda pair: (min(pair), max(pair)))),
             title=draw(titles),
             states=draw(st.dictionaries(st.integers(-9, 9), titles, max_size=2)),
+            rollover=draw(st.none() | st.integers(1, 2**63 - 1)),
         )
         for alias, (device, name) in enumerate(names)
     )

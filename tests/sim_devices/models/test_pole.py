@@ -1,9 +1,9 @@
 import statistics
 from datetime import datetime
 
+from sim_devices.modbus.registers import Table
 from sim_devices.models.base import Options
 from sim_devices.models.pole import LampController, SinglePhaseMeter, ThreePhaseMeter
-from sim_devices.registers import Table
 from sim_devices.world import World
 
 NOON = int(datetime.fromisoformat("2026-06-21T12:00:00+08:00").timestamp() * 1000)

@@ -1,10 +1,10 @@
 import math
 from datetime import datetime
 
+from sim_devices.modbus.registers import Table
 from sim_devices.models.base import Options
 from sim_devices.models.tunnel import Fan, GasHead, SumpPump
 from sim_devices.physics.compartment import Compartment
-from sim_devices.registers import Table
 from sim_devices.world import World
 
 START = int(datetime.fromisoformat("2026-06-21T12:00:00+08:00").timestamp() * 1000)

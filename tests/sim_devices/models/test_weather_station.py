@@ -1,16 +1,17 @@
 from datetime import datetime
 
+from sim_devices.modbus.registers import Table
 from sim_devices.models.base import Moment, Options
 from sim_devices.physics.weather import Weather
-from sim_devices.registers import Table
 from sim_devices.world import World
+from tests.sim_devices.slaves import slave
 
 NOON = int(datetime.fromisoformat("2026-06-21T12:00:00+08:00").timestamp() * 1000)
 
 
 def test_noon_is_brighter_than_midnight_in_the_registers() -> None:
     world = World(1, NOON)
-    station = world.add("w", "weather_station", Options())
+    station = slave(world.add("w", "weather_station", Options()))
     world.begin()
 
     def lux() -> int:
@@ -25,7 +26,7 @@ def test_noon_is_brighter_than_midnight_in_the_registers() -> None:
 
 def test_the_particle_counter_says_nothing_while_it_cleans_itself_once_an_hour() -> None:
     world = World(1, NOON)
-    station = world.add("w", "weather_station", Options())
+    station = slave(world.add("w", "weather_station", Options()))
     world.begin()
     silent = 0
     for second in range(1, 3601):
@@ -36,7 +37,7 @@ def test_the_particle_counter_says_nothing_while_it_cleans_itself_once_an_hour()
 
 def test_the_rain_counter_only_rises() -> None:
     world = World(3, NOON)
-    station = world.add("w", "weather_station", Options())
+    station = slave(world.add("w", "weather_station", Options()))
     world.begin()
     weather = Weather(3, 40.07, 116.33)
     first = before = int(station.values["rain"] or 0)

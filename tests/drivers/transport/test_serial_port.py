@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from drivers.base import LineConfig, LineDown
-from drivers.modbus.serial_port import SerialPort
+from drivers.transport.serial_port import SerialPort
 
 
 async def test_what_the_kernel_does_not_take_at_once_is_sent_later_and_in_order() -> None:

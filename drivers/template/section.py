@@ -20,7 +20,11 @@ class Section:
         if not isinstance(table, Mapping):
             raise self.wrong("", "is not a table")
         self._table: Mapping[str, object] = table
-        for key in table:
+        self.allow(known)
+
+    def allow(self, known: Collection[str]) -> None:
+        """Raises ModelError for a key that is not `known`."""
+        for key in self._table:
             if key not in known:
                 raise self.wrong(key, f"is not a key here{nearest(key, known)}")
 
@@ -79,6 +83,10 @@ class Section:
 
     def inner(self, key: str, known: Collection[str]) -> "Section":
         return Section(self._source, f"{self._place}.{key}" if self._place else key, self.raw(key), known)
+
+    def beside(self, place: str, table: object, known: Collection[str]) -> "Section":
+        """A table of the same document."""
+        return Section(self._source, place, table, known)
 
     def _decimal(self, key: str, value: object) -> Decimal:
         if isinstance(value, float):

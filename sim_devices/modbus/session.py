@@ -1,7 +1,7 @@
 """A client's bytes in, the slaves' bytes out, with the time at which each goes. No sockets in here."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from protocols.errors import RemoteProtocolError
 from protocols.modbus.codes import ExceptionCode, Function, InvalidRequest
@@ -26,9 +26,11 @@ from protocols.modbus.pdu import (
 from protocols.modbus.rtu import RtuRequestDecoder, encode_rtu
 from protocols.modbus.tcp import TcpDecoder, encode_tcp
 from sim_devices.clock import Now
-from sim_devices.faults import Fault, Faults, Framing, Kind, Send, distort
-from sim_devices.models.base import Device
-from sim_devices.registers import NoSuchAddress, NotTaken, Table
+from sim_devices.conversation import LineProtocol, Record
+from sim_devices.faults import Fault, Faults, Kind, Send, distort
+from sim_devices.modbus.device import RegisterDevice
+from sim_devices.modbus.registers import NoSuchAddress, NotTaken, Table
+from sim_devices.models.base import Device, Unit
 
 BROADCAST = 0
 READS = {
@@ -37,8 +39,14 @@ READS = {
     Function.READ_HOLDING_REGISTERS: Table.HOLDING,
     Function.READ_INPUT_REGISTERS: Table.INPUT,
 }
-# Told of every read that was answered, with the fault that was done to the answer.
-Record = Callable[[Now, int, Device, Table, int, list[int], Fault | None], None]
+
+
+class Framing(Protocol):
+    """How frames go over this line; `spoil` is the encoding that the receiver must refuse."""
+
+    def encode(self, frame: Frame) -> bytes: ...
+
+    def spoil(self, frame: Frame) -> bytes: ...
 
 
 class Tcp:
@@ -58,6 +66,22 @@ class Rtu:
         return whole[:-2] + bytes(byte ^ 0x5A for byte in whole[-2:])
 
 
+class ModbusAnswer(NamedTuple):
+    """A sim_devices.faults.Answer."""
+
+    frame: Frame
+    framing: Framing
+
+    def whole(self) -> bytes:
+        return self.framing.encode(self.frame)
+
+    def spoiled(self) -> bytes:
+        return self.framing.spoil(self.frame)
+
+    def misaddressed(self) -> bytes:
+        return self.framing.encode(self.frame._replace(unit=self.frame.unit % 247 + 1))
+
+
 class Decoder(Protocol):
     def receive_data(self, data: bytes) -> None: ...
 
@@ -69,16 +93,21 @@ class Slaves:
 
     def __init__(
         self,
-        units: Mapping[int, Device],
+        units: Mapping[Unit, Device],
         faults: Faults,
         advance: Callable[[int], None],
         record: Record | None = None,
     ) -> None:
-        self.units = dict(units)
+        self.units: dict[Unit, RegisterDevice] = {
+            unit: device for unit, device in units.items() if isinstance(device, RegisterDevice)
+        }
         self.faults = faults
         self._advance = advance
         self._record = record
         self.requests = dict.fromkeys((device.code for device in self.units.values()), 0)
+
+    def converse(self, kind: str) -> "Session":
+        return Session(self, tcp=kind == "tcp", gateway=kind == "tcp")
 
     def answer(self, frame: Frame, framing: Framing, now: Now, absent: ExceptionCode | None) -> list[Send]:
         """`absent` is what a gateway says for units that are not there; None keeps silent, as a serial line does."""
@@ -107,10 +136,10 @@ class Slaves:
                 return []
         if request is not None:
             self._journal(now, frame.unit, device, request, response, fault)
-        return distort(fault, frame.reply(response.encode()), framing, self.faults)
+        return distort(fault, ModbusAnswer(frame.reply(response.encode()), framing), self.faults)
 
     def _journal(
-        self, now: Now, unit: int, device: Device, request: Request, response: Response, fault: Fault | None
+        self, now: Now, unit: int, device: RegisterDevice, request: Request, response: Response, fault: Fault | None
     ) -> None:
         if self._record is None or (fault is not None and fault.kind in (Kind.SILENT, Kind.DISCONNECT)):
             return
@@ -121,10 +150,11 @@ class Slaves:
                 values = list(response.registers)
             case _:
                 return
-        self._record(now, unit, device, READS[function], address, values, fault)
+        said = {"table": str(READS[function]), "address": address, "count": len(values), "registers": values}
+        self._record(now, unit, device, said, fault)
 
 
-def perform(pdu: bytes, device: Device) -> tuple[Request | None, Response]:
+def perform(pdu: bytes, device: RegisterDevice) -> tuple[Request | None, Response]:
     """Carries a request out. Raises RemoteProtocolError for what no server answers."""
     try:
         request = parse_request(pdu)
@@ -138,7 +168,7 @@ def perform(pdu: bytes, device: Device) -> tuple[Request | None, Response]:
         return request, ExceptionResponse(request.function, ExceptionCode.ILLEGAL_DATA_VALUE)
 
 
-def _carry_out(request: Request, device: Device) -> Response:
+def _carry_out(request: Request, device: RegisterDevice) -> Response:
     match request:
         case ReadBits(function, address, quantity):
             bits = device.read(READS[function], address, quantity)
@@ -171,7 +201,8 @@ class Session:
     def __init__(self, slaves: Slaves, *, tcp: bool, gateway: bool) -> None:
         self._slaves = slaves
         self._framing: Framing = Tcp() if tcp else Rtu()
-        self._decoder: Decoder = TcpDecoder() if tcp else RtuRequestDecoder(slaves.units.keys() | {BROADCAST})
+        units = {unit for unit in slaves.units if isinstance(unit, int)}
+        self._decoder: Decoder = TcpDecoder() if tcp else RtuRequestDecoder(units | {BROADCAST})
         self._absent = ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND if gateway else None
 
     def receive(self, data: bytes, now: Now) -> list[Send]:
@@ -193,3 +224,12 @@ class Session:
         while (frame := self._decoder.next_frame()) is not NEED_DATA:
             sends += self._slaves.answer(frame, self._framing, now, self._absent)
         return sends
+
+
+def _unit(given: Unit) -> Unit:
+    if not isinstance(given, int) or not 1 <= given <= 247:
+        raise ValueError(f"is to be 1..247, not {given!r}")
+    return given
+
+
+PROTOCOL = LineProtocol(("tcp", "rtu-over-tcp", "pty"), _unit, Slaves)

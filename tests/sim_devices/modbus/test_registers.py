@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_devices.registers import FORMATS, Field, Layout, NoSuchAddress, NotTaken, Table
+from sim_devices.modbus.registers import FORMATS, Field, Layout, NoSuchAddress, NotTaken, Table
 
 
 def packed(field: Field, value: float | None) -> bytes:

@@ -4,9 +4,8 @@ import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
 
-Value: TypeAlias = float | int | bool | None
+from sim_devices.models.base import Value
 
 
 class Table(StrEnum):

@@ -1,4 +1,5 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -26,8 +27,8 @@ from protocols.modbus.rtu import RtuResponseDecoder, encode_rtu
 from protocols.modbus.tcp import TcpDecoder, encode_tcp
 from sim_devices.clock import Now
 from sim_devices.faults import Fault, Faults, Kind
+from sim_devices.modbus.session import Session, Slaves
 from sim_devices.models.base import Options
-from sim_devices.session import Session, Slaves
 from sim_devices.world import World
 
 START = 1_782_041_400_000
@@ -47,10 +48,10 @@ class Bench:
         self.journal: list[tuple[str, str, int, list[int], str | None]] = []
         self.slaves = Slaves(dict(enumerate(self.lamps, 1)), self.faults, self.world.advance, self._record)
 
-    def _record(self, _now: Now, _unit: int, device: object, table: str, address: int, values: list[int],
-                fault: Fault | None) -> None:  # fmt: skip
+    def _record(self, _now: Now, _unit: object, device: object, said: Mapping[str, Any], fault: Fault | None) -> None:
         code = getattr(device, "code", "")
-        self.journal.append((code, str(table), address, values, None if fault is None else str(fault.kind)))
+        cause = None if fault is None else str(fault.kind)
+        self.journal.append((code, said["table"], said["address"], said["registers"], cause))
 
     def ask(self, request: Request, unit: int = 1) -> Response | None:
         session = Session(self.slaves, tcp=False, gateway=False)

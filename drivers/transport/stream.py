@@ -1,4 +1,4 @@
-"""What carries RTU frames: a serial port, or a TCP connection to a terminal server."""
+"""What carries the frames of a serial line: a serial port, or a TCP connection to a terminal server."""
 
 from collections.abc import Callable
 from typing import Protocol

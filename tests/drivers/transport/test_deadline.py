@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from drivers.modbus.deadline import Deadline
+from drivers.transport.deadline import Deadline
 
 
 class Bell:

@@ -1,11 +1,11 @@
-"""RTU frames inside a TCP connection: a terminal server with the serial line behind it."""
+"""A TCP connection to a terminal server with the serial line behind it."""
 
 import asyncio
 from collections.abc import Callable
 
 from drivers.base import LineDown
-from drivers.modbus.keepalive import keep_alive
-from drivers.modbus.line import split_address
+from drivers.transport.address import split_address
+from drivers.transport.keepalive import keep_alive
 
 PORT = 4001  # the first serial port of the common terminal servers
 

@@ -1,0 +1,1 @@
+"""Modbus slaves: register tables, and what a client may ask of them."""

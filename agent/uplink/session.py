@@ -30,6 +30,7 @@ from protocols.edge.messages import (
 log = logging.getLogger(__name__)
 
 AT_ONCE = 16  # publishes in flight to the broker; paho allows 20
+READ_BYTES = 256 << 10  # of the spool at once: as many usual rows, and a drained outage is not read many times over
 STATE_S = 30.0
 SILENT_S = 5.0  # a server that was silent for longer may have been away and missed our state
 BIRTH_AGAIN_S = 2.0  # between two sendings of one birth on request
@@ -163,7 +164,7 @@ class Session:
         room = self._window.room(now)
         if not room:
             return False
-        rows = await self._spool.read(self._window.cursor, room)
+        rows = await self._spool.read(self._window.cursor, min(room, READ_BYTES))
         if self._window.is_forked(rows[0] if rows else None):
             await self._reincarnate()
             return True

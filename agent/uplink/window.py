@@ -18,6 +18,7 @@ class _Sent:
     row: Row
     first: float
     at: float
+    outlived: bool = False  # a silence of the server: how long its answer takes says nothing of how long answers take
 
 
 class Window:
@@ -134,7 +135,17 @@ class Window:
         return rows
 
     def heard(self, now: float) -> None:
-        """The server answered: whatever is overdue is worth sending again."""
+        """The server answered: whatever is overdue is worth sending again.
+
+        After a silence all is overdue but the last few that were tried: a server that was away heard none of it.
+        """
+        if self._sent and not self._is_heard(now):
+            asked = min(one.first for one in self._sent.values())
+            if max(self._heard, asked) + self._patience <= now:
+                for one in self._sent.values():
+                    one.outlived = True
+                    if one.at < self._probed:
+                        one.at = self._oldest = -math.inf
         self._heard = now
 
     def answered(self, seqs: Iterable[int], now: float) -> None:
@@ -142,7 +153,8 @@ class Window:
             sent = self._sent.pop(seq, None)
             if sent is not None:
                 self._bytes -= len(sent.row.payload)
-                self._latency += (now - sent.first - self._latency) / 8
+                if not sent.outlived:
+                    self._latency += (now - sent.first - self._latency) / 8
             for waiting in self._waiting.pop(seq, ()):
                 if waiting in self._sent:
                     self._sent[waiting].at = self._oldest = -math.inf

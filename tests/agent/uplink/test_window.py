@@ -87,6 +87,34 @@ def test_a_server_that_takes_long_is_given_long_but_not_for_ever() -> None:
     assert seqs(window.due(now + LONGEST * RESEND + 1)) == [100]
 
 
+def test_a_server_that_was_away_is_not_taken_for_one_that_takes_long() -> None:
+    window = open_window()
+    for seq in range(1, 10):
+        sent(window, [row(seq)], 0.0)
+    for now in (10.0, 20.0, 30.0, 40.0):
+        for one in window.due(now):
+            window.sent(one, now)
+    window.heard(45.0)
+    window.answered(range(1, 10), 45.0)
+    sent(window, [row(100)], 46.0)
+    window.heard(50.0)
+    assert seqs(window.due(46.0 + RESEND)) == [100]
+
+
+def test_what_was_sent_while_the_server_was_away_is_sent_again_as_soon_as_it_is_back() -> None:
+    window = Window(1 << 20, RESEND)
+    window.connected(0.0)
+    many = rows(1, 20, size=8000)
+    for one in many[:10]:
+        window.sent(one, 0.0)
+    tried = window.due(10.0)
+    for one in tried:
+        window.sent(one, 10.0)
+    window.heard(12.0)
+    window.answered(seqs(tried), 12.0)
+    assert seqs(window.due(12.0)) == [one.seq for one in many[:10] if one not in tried]
+
+
 def test_a_pause_stops_everything_until_it_ends() -> None:
     window = open_window()
     sent(window, rows(1, 2), 0.0)

@@ -21,14 +21,39 @@ import pytest
 
 from sim_devices.city import broker as city_broker
 from sim_devices.city import postgres as city_postgres
+from tests import interop
 
 # How fast examples come tells of the machine's load, not of the code: benchmarks measure time, the suite does not.
 hypothesis.settings.register_profile("steady", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("steady")
 
+EVERY_TEST = pytest.StashKey[list[pytest.Item]]()
+
 T = TypeVar("T")
 MEMORY, MEMORY_NEEDED = Path("/dev/shm"), 1 << 30
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--write-interop", action="store_true", help="write docs/interop.md from the tests' marks, and end"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Before -m leaves any out: docs/interop.md tells of all."""
+    config.stash[EVERY_TEST] = list(items)
+    if config.getoption("--write-interop"):
+        interop.PATH.write_text(interop.render(items), "utf-8")
+        items.clear()
+
+
+@pytest.fixture
+def every_test(request: pytest.FixtureRequest) -> list[pytest.Item] | None:
+    """All tests of the suite, whether they run or not; None where only a part of it was named."""
+    whole = request.config.args == request.config.getini("testpaths")
+    return request.config.stash[EVERY_TEST] if whole else None
 
 
 def run_aside(work: Coroutine[Any, Any, T]) -> T:

@@ -73,6 +73,7 @@ def network(running: Chain) -> list[str]:
     return ["-m", "tcp", "-p", port, host]
 
 
+@pytest.mark.peer("Modbus", "mbpoll", "reads and writes our simulators, over TCP and over a pty")
 def test_mbpoll_reads_a_meter_over_tcp(chain: tuple[Chain, Gateway]) -> None:
     registers = mbpoll("-a", "1", "-t", "3", "-r", "0", "-c", "16", *network(chain[0]))
     assert len(registers) == 16
@@ -80,6 +81,7 @@ def test_mbpoll_reads_a_meter_over_tcp(chain: tuple[Chain, Gateway]) -> None:
     assert 4950 <= registers[6] <= 5050  # hundredths of a hertz
 
 
+@pytest.mark.peer("Modbus", "mbpoll", "reads and writes our simulators, over TCP and over a pty")
 def test_mbpoll_reads_two_slaves_of_one_serial_line(chain: tuple[Chain, Gateway]) -> None:
     line = ["-m", "rtu", "-b", "9600", "-P", "none", str(chain[0].folder / "line")]
     meter = mbpoll("-a", "1", "-t", "3", "-r", "0", "-c", "7", *line)
@@ -88,6 +90,7 @@ def test_mbpoll_reads_two_slaves_of_one_serial_line(chain: tuple[Chain, Gateway]
     assert 0 <= lamp[0] <= 100
 
 
+@pytest.mark.peer("Modbus", "mbpoll", "reads and writes our simulators, over TCP and over a pty")
 def test_mbpoll_writes_a_lamps_set_point_and_reads_it_back(chain: tuple[Chain, Gateway]) -> None:
     for value in (35, 60):
         write = [needs("mbpoll"), "-1", "-q", "-0", "-a", "2", "-t", "4", "-r", "0", *network(chain[0]), str(value)]
@@ -95,12 +98,18 @@ def test_mbpoll_writes_a_lamps_set_point_and_reads_it_back(chain: tuple[Chain, G
         assert mbpoll("-a", "2", "-t", "4", "-r", "0", "-c", "1", *network(chain[0])) == {0: value}
 
 
+@pytest.mark.peer("Modbus", "mbpoll", "reads and writes our simulators, over TCP and over a pty")
 def test_mbpoll_is_told_by_exception_of_an_address_that_is_not_there(chain: tuple[Chain, Gateway]) -> None:
     ask = [needs("mbpoll"), "-1", "-q", "-0", "-a", "1", "-t", "3", "-r", "5000", "-c", "1", *network(chain[0])]
     done = subprocess.run(ask, capture_output=True, text=True, check=False, timeout=20)
     assert "Illegal data address" in done.stdout + done.stderr
 
 
+@pytest.mark.peer(
+    "MQTT 5 and the edge contract",
+    "mosquitto_sub",
+    "a batch taken from a real broker is read with cbor2 and docs/protocols/edge.md alone",
+)
 def test_a_batch_from_mosquitto_sub_is_read_by_plain_cbor2_with_the_specification_alone(
     chain: tuple[Chain, Gateway],
 ) -> None:

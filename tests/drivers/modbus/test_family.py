@@ -16,6 +16,10 @@ from drivers.base import Line, LineConfig, LineDown, Reading, Refused, Span
 from drivers.catalog import BUILTIN
 from protocols.quality import Quality
 
+pytestmark = pytest.mark.peer(
+    "Modbus", "pymodbus", "our client reads, writes and is refused by its server: TCP, RTU over TCP, RTU over a pty"
+)
+
 LONG = 3.0
 NAMES = ("modbus-rtu", "modbus-rtu-over-tcp", "modbus-tcp")
 UNIT = 7

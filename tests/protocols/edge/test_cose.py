@@ -14,6 +14,7 @@ RFC_MESSAGE = bytes.fromhex(
 )
 
 
+@pytest.mark.vectors("MQTT 5 and the edge contract", "COSE: cose-wg/Examples, HMAC")
 def test_the_published_mac0_opens() -> None:
     assert cose.open_sealed(RFC_MESSAGE, {b"": RFC_KEY}, b"") == b"This is the content."
 

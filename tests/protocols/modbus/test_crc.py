@@ -14,6 +14,7 @@ from protocols.modbus.crc import crc16
         (b"", 0xFFFF),
     ],
 )
+@pytest.mark.vectors("Modbus", "the catalogue of CRCs and MODBUS over serial line 1.02")
 def test_the_published_checks_come_out(data: bytes, crc: int) -> None:
     assert crc16(data) == crc
     assert crc16(data + crc.to_bytes(2, "little")) == 0

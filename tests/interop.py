@@ -19,7 +19,7 @@ UNPROVEN = {
     "DL/T 645-2007": "No real meter. Freezing, demand and event records are not read.",
     "CJ/T 188": "No independent implementation was found that runs here: vectors alone. No real meter.",
     "M-Bus": "No real meter or level converter; collisions of a secondary search. Encrypted telegrams are refused.",
-    "AT commands of NB-IoT modems": "No real modem or network: the simulated modem is ours, written from the transcripts.",
+    "AT commands of NB-IoT modems": "No real modem or network: the simulated modem is ours, made from the transcripts.",
     "SenML": "RFC 8798 and later units are passed through as text.",
     "CoAP": "DTLS: the library's binding does not install here. Block-wise transfers over lossy networks.",
     "Serial lines, NMEA 0183": "No real instrument.",

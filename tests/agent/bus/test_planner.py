@@ -1,10 +1,11 @@
+import math
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.bus.planner import Request, plan, split
+from agent.bus.planner import FEWEST, Cost, Request, plan, split
 from drivers.base import Limits, Point, Span
 
 LIMITS = Limits({"input": 10, "coil": 40}, gap=3)
@@ -80,23 +81,42 @@ def test_no_request_is_longer_than_allowed_nor_reads_a_wider_gap(points: list[Po
         assert all(after - before <= LIMITS.gap + 1 for before, after in pairwise(wanted))
 
 
-def fewest(points: list[Point]) -> int:
-    """The least number of runs of neighbours that keep the limits, by trying every first run."""
+def cheapest(points: list[Point], cost: Cost) -> float:
+    """What the cheapest cut into runs of neighbours costs, by trying every first run."""
     if not points:
-        return 0
-    best = len(points)
+        return 0.0
+    best = math.inf
     for end in range(1, len(points) + 1):
         run = points[:end]
         reach = run[-1].address + run[-1].length - run[0].address
         gaps = (after.address - before.address - before.length for before, after in pairwise(run))
         if reach <= LIMITS.longest["input"] and all(gap <= LIMITS.gap for gap in gaps):
-            best = min(best, 1 + fewest(points[end:]))
+            best = min(best, cost.request + cost.address.get("input", 0.0) * reach + cheapest(points[end:], cost))
     return best
 
 
+@given(separate(), st.floats(0.1, 50), st.floats(0, 10))
+def test_no_plan_is_cheaper(points: list[Point], request: float, address: float) -> None:
+    cost = Cost(request, {"input": address})
+    planned = sum(cost.request + address * one.span.length for one in plan(points, LIMITS, cost))
+    assert planned == pytest.approx(cheapest(points, cost))
+
+
 @given(separate())
-def test_no_plan_has_fewer_requests(points: list[Point]) -> None:
-    assert len(plan(points, LIMITS)) == fewest(points)
+def test_where_nothing_is_known_of_the_line_no_plan_has_fewer_requests(points: list[Point]) -> None:
+    assert len(plan(points, LIMITS)) == cheapest(points, FEWEST)
+
+
+def test_a_gap_is_read_along_only_where_that_is_cheaper_than_asking_twice() -> None:
+    points = points_of({"input": [(0, 1), (3, 1)]})
+    assert spans(plan(points, LIMITS, Cost(20.0, {"input": 2.0}))) == [Span("input", 0, 4)]
+    assert spans(plan(points, LIMITS, Cost(3.0, {"input": 2.0}))) == [Span("input", 0, 1), Span("input", 3, 1)]
+
+
+def test_a_greedy_plan_would_read_more_addresses_in_as_many_requests() -> None:
+    # From the left, as far as it goes: 0 to 9 with a gap of three, then 10 to 11. Cut at the gap it reads three fewer.
+    points = points_of({"input": [(0, 4), (7, 3), (10, 2)]})
+    assert spans(plan(points, LIMITS)) == [Span("input", 0, 4), Span("input", 7, 5)]
 
 
 @given(maps)

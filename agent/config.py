@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
+from agent.families import Families
 from agent.settings import (
     BusConfig,
     ChannelConfig,
@@ -46,7 +47,11 @@ def load(path: Path, environ: Mapping[str, str], catalog: "Mapping[str, AnyFamil
     With a `catalog`, models and channels are checked against it, and the secrets' files as well.
     """
     document = Document(path, environ, PREFIX, OVERRIDABLE)
-    config = _Reader(document, catalog).config()
+    families = Families(document.root.table("drivers"), catalog)
+    try:
+        config = _Reader(document, catalog, families).config()
+    finally:
+        families.close()
     document.refuse_if_wrong()
     return config
 
@@ -74,8 +79,9 @@ def read_key(config: UplinkConfig) -> bytes:
 
 
 class _Reader:
-    def __init__(self, document: Document, catalog: "Mapping[str, AnyFamily] | None") -> None:
+    def __init__(self, document: Document, catalog: "Mapping[str, AnyFamily] | None", families: Families) -> None:
         self._document = document
+        self._families = families
         self._catalog = catalog
         self._base = document.path.resolve().parent
         self._models: dict[tuple[str, str], Described] = {}
@@ -83,17 +89,38 @@ class _Reader:
 
     def config(self) -> Config:
         root = self._document.root
+        uplink = root.table("uplink")
         config = Config(
             path=self._document.path,
             gateway=self._gateway(root.table("gateway")),
-            uplink=self._uplink(root.table("uplink")),
+            uplink=self._uplink(uplink),
             spool=self._spool(root.table("spool")),
             metrics=self._metrics(root.table("metrics")),
             buses=self._buses(root),
             models=self._models,
+            drivers=self._families.config,
+            outsiders=self._families.outsiders,
         )
+        self._check_modem(uplink, config)
         root.done()
         return config
+
+    def _check_modem(self, table: Table, config: Config) -> None:
+        """Refuses a modem that is not there, or that cannot reach the broker, with the reason."""
+        name, host, port = config.uplink.modem, config.uplink.host, config.uplink.port
+        if not name or self._catalog is None:
+            return
+        bus = next((bus for bus in config.buses if bus.name == name), None)
+        if bus is None:
+            table.complain("modem", f"there is no bus {name!r}{nearest(name, [bus.name for bus in config.buses])}")
+        elif bus.driver != "nbiot":
+            table.complain("modem", f"bus {name!r} has driver {bus.driver}; a modem is one of driver nbiot")
+        elif bus.options and host:
+            from protocols.at.dialect import Kind
+            from protocols.at.dialects import DIALECTS
+
+            if reason := DIALECTS[str(bus.options["dialect"])].cannot_reach(Kind.TCP, host, port):
+                table.complain("modem", f"bus {name!r} cannot carry the uplink: {reason}")
 
     def _gateway(self, table: Table) -> GatewayConfig:
         config = GatewayConfig(self._own_code(table), self._base / table.text("data_dir"))
@@ -110,6 +137,7 @@ class _Reader:
             password_file=self._secret(table, "password_file"),
             key_file=self._secret(table, "key_file"),
             ca_file=self._base / ca_file if ca_file else None,
+            modem=table.text("modem", ""),
         )
         for key, file, read in (
             ("password_file", config.password_file, read_password),
@@ -179,7 +207,7 @@ class _Reader:
         return buses
 
     def _bus(self, table: Table) -> BusConfig:
-        driver, family = self._driver(table)
+        driver, family = self._families.choose(table)
         name, address = table.text("name", longest=64), table.text("address")
         serial = family.serial if family is not None else None
         if family is not None and serial is None:
@@ -207,13 +235,6 @@ class _Reader:
         table.done()
         return bus
 
-    def _driver(self, table: Table) -> "tuple[str, AnyFamily | None]":
-        """The family is None where it is not known."""
-        if self._catalog is None:
-            return table.text("driver"), None
-        driver = table.choice("driver", self._catalog)
-        return driver, self._catalog.get(driver)
-
     def _options(self, table: Table, family: "AnyFamily | None") -> Mapping[str, object]:
         given = table.anything("options")
         if family is None:
@@ -228,14 +249,14 @@ class _Reader:
         """`driver` and `family` are the bus's."""
         if table.has("driver"):
             bus_driver, bus_family = driver, family
-            driver, family = self._driver(table)
+            driver, family = self._families.choose(table)
             if family is not None and bus_family is not None and not _may_share(family, bus_family):
                 table.complain("driver", f"{driver} cannot share a line with {bus_driver}")
         source = table.text("model")
         model = self._model(table, driver, source)
         period_ms = round(1000 * table.number("period_s", 1.0, low=0.01, high=86_400))
         channels = {
-            name: self._channel(settings, name, model, period_ms)
+            name: self._channel(settings, name, model, period_ms, steady=family is None or not _reports(family))
             for name, settings in table.named_tables("channel").items()
         }
         device = DeviceConfig(
@@ -263,7 +284,7 @@ class _Reader:
             return 0
 
     def _model(self, table: Table, driver: str, source: str) -> "Described | None":
-        family = self._catalog.get(driver) if self._catalog is not None else None
+        family = self._families.get(driver)
         if family is None or not source:
             return None
         if (driver, source) not in self._models:
@@ -276,7 +297,9 @@ class _Reader:
                 return None
         return self._models[driver, source]
 
-    def _channel(self, table: Table, name: str, model: "Described | None", period_ms: int) -> ChannelConfig:
+    def _channel(
+        self, table: Table, name: str, model: "Described | None", period_ms: int, *, steady: bool
+    ) -> ChannelConfig:
         config = ChannelConfig(
             despike=table.boolean("despike", False),
             lowpass_hz=_optional(table, "lowpass_hz"),
@@ -294,7 +317,8 @@ class _Reader:
             return config
         from agent import pipeline  # numpy, and so only where models are
 
-        for problem in pipeline.problems(pipeline.FilterConfig(**asdict(config)), channels[name], period_ms):
+        filters = pipeline.FilterConfig(**asdict(config))
+        for problem in pipeline.problems(filters, channels[name], period_ms, steady=steady):
             key = problem.partition(" ")[0]
             table.complain(key if table.has(key) else None, problem)
         return config
@@ -333,6 +357,12 @@ class _Reader:
         for number, value in enumerate(values):
             if value != "" and value in values[:number]:
                 tables[number].complain(key, f"{value!r} stands twice; the other is number {values.index(value) + 1}")
+
+
+def _reports(family: "AnyFamily") -> bool:
+    from drivers.base import ReportingFamily
+
+    return isinstance(family, ReportingFamily)
 
 
 def _may_share(family: "AnyFamily", other: "AnyFamily") -> bool:

@@ -103,9 +103,18 @@ def _families(report: Mapping[str, Any]) -> Iterator[Family]:
     yield by_label("spool_total", "What the spool has done", "what", spool["counters"])
     yield by_label("pipeline_total", "What the pipeline has seen", "what", report["pipeline"])
     yield by_label("commands_total", "Commands by result", "result", report["commands"])
+    outsiders = [({"driver": driver["name"]}, driver) for driver in report["drivers"]]
+    if outsiders:
+        yield Family(
+            "driver_memory_bytes", "gauge", "Memory of its children", [(at, o["memory"]) for at, o in outsiders]
+        )
+        yield Family(
+            "driver_failures_total", "counter", "Failed children", [(at, o["failures"]) for at, o in outsiders]
+        )
+        yield Family("driver_disabled", "gauge", "Whether it is", [(at, bool(o["disabled"])) for at, o in outsiders])
     yield Family("bus_open", "gauge", "Whether the line is open", [(at, bus["open"]) for at, bus in buses])
     yield Family("bus_busy_ratio", "gauge", "Share of time in use", [(at, bus["utilisation"]) for at, bus in buses])
-    for key in ("requests", "writes", "opened"):
+    for key in ("requests", "writes", "opened", "repeats", "strangers", "nonsense"):
         yield Family(f"bus_{key}_total", "counter", f"The line's {key}", [(at, bus[key]) for at, bus in buses])
     yield Family("device_reachable", "gauge", "Whether it answers", [(at, one["reachable"]) for at, one in devices])
     for key in ("polls", "values", "missed"):

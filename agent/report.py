@@ -13,10 +13,12 @@ from protocols.edge.messages import Batch, Event, decode
 from protocols.errors import ProtocolError
 
 if TYPE_CHECKING:
+    from agent.bus.listener import ListeningBus
     from agent.bus.owner import Bus
     from agent.clock import Now
     from agent.spool import Row
     from agent.supervisor import Agent
+    from drivers.outside.watch import Watch
 
 Report: TypeAlias = dict[str, Any]
 
@@ -58,11 +60,25 @@ def build(agent: Agent, oldest: Row | None) -> Report:
         },
         "pipeline": asdict(agent.pipeline.counters),
         "commands": asdict(agent.executor.counters),
+        "drivers": [_driver(family.watch) for family in agent.site.config.outsiders.values()],
         "buses": [_bus(bus, agent, number, now) for number, bus in enumerate(agent.buses)],
     }
 
 
-def _bus(bus: Bus, agent: Agent, number: int, now: Now) -> Report:
+def _driver(watch: Watch) -> Report:
+    return {
+        "name": watch.driver.name,
+        "distribution": watch.driver.distribution,
+        "version": watch.driver.version,
+        "running": watch.running,
+        "memory": watch.memory,
+        "failures": watch.conduct.failures,
+        "fault": watch.conduct.last,
+        "disabled": watch.conduct.disabled,
+    }
+
+
+def _bus(bus: Bus | ListeningBus, agent: Agent, number: int, now: Now) -> Report:
     settings = agent.site.config.buses[number]
     return {
         "name": bus.name,
@@ -74,6 +90,9 @@ def _bus(bus: Bus, agent: Agent, number: int, now: Now) -> Report:
         "opened": bus.counters.opened,
         "requests": bus.counters.requests,
         "writes": bus.counters.writes,
+        "repeats": bus.counters.repeats,
+        "strangers": bus.counters.strangers,
+        "nonsense": bus.counters.nonsense,
         "devices": [
             {
                 "code": device.code,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from drivers.base import Described, Unit  # numpy comes with it
+    from drivers.outside.family import OutsideFamily
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class UplinkConfig:
     password_file: Path
     key_file: Path
     ca_file: Path | None
+    modem: str = ""  # the bus whose modem carries the connection; "" for the machine's own network
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,23 @@ class MetricsConfig:
 
 
 @dataclass(frozen=True)
+class DriversConfig:
+    """Drivers of other distributions: which may be used, how much memory each of their children may take, and whether
+    their code is taken anew when it is saved."""
+
+    allow: tuple[str, ...] = ()
+    memory_mb: int = 128
+    reload: bool = False
+
+    @property
+    def memory_bytes(self) -> int:
+        return self.memory_mb << 20
+
+
+@dataclass(frozen=True)
 class Config:
-    """`models` maps (driver, source) to what the catalog loaded; it is empty if `load` was given no catalog."""
+    """`models` maps (driver, source) to what the catalog loaded, `outsiders` the names of other distributions' drivers
+    that a bus uses to their families; both are empty if `load` was given no catalog."""
 
     path: Path
     gateway: GatewayConfig
@@ -86,3 +103,5 @@ class Config:
     metrics: MetricsConfig
     buses: tuple[BusConfig, ...]
     models: Mapping[tuple[str, str], "Described"] = field(default_factory=dict)
+    drivers: DriversConfig = DriversConfig()
+    outsiders: Mapping[str, "OutsideFamily"] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """What stands behind this gateway, put together from configuration and models: devices, filters, birth, targets."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ from agent.commands import Target, Targets
 from agent.pipeline import ChannelPlan, DevicePlan, FilterConfig, describe_channels
 from agent.settings import BusConfig, Config, DeviceConfig
 from agent.toml import ConfigError
-from drivers.base import Channel, Described, Family, Line, LineConfig, ReportingFamily
+from drivers.base import Channel, Described, Family, Line, LineConfig, Listener, ReportingFamily
 from drivers.transport.family import StreamFamily
 from protocols.citycode import geosot
 from protocols.edge.birth import (
@@ -77,6 +77,10 @@ def make_line(bus: BusConfig, catalog: Mapping[str, Family | ReportingFamily]) -
             return family.create_shared_line(line_config(bus), sharing)
     assert isinstance(family, Family)  # noqa: S101
     return family.create_line(line_config(bus))
+
+
+def make_listener(bus: BusConfig, family: ReportingFamily, devices: Iterable[Device[Any]]) -> Listener:
+    return family.create_listener(line_config(bus), {device.unit: device.model for device in devices})
 
 
 def line_config(bus: BusConfig) -> LineConfig:

@@ -99,6 +99,7 @@ def render(report: Mapping[str, Any]) -> str:
         f"spool    {kept}{oldest}{dropped}{refuses}",
         f"clock    {clock['state'].replace('_', '-')}{bound}",
     ]
+    lines += [_driver_line(driver) for driver in report["drivers"]]
     for bus in report["buses"]:
         state = "open" if bus["open"] else f"DOWN: {bus['fault'] or 'not opened yet'}"
         lines += [
@@ -112,6 +113,15 @@ def render(report: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _driver_line(driver: Mapping[str, Any]) -> str:
+    line = f"driver   {driver['name']} ({driver['distribution']} {driver['version']})  "
+    if driver["disabled"]:
+        return f"{line}DISABLED: {driver['disabled']}"
+    line += f"{driver['running']} running, {_size(driver['memory'])}"
+    failures = driver["failures"]
+    return line + (f", {failures} failure{'s' * (failures != 1)}, the last: {driver['fault']}" if failures else "")
+
+
 def _device_row(device: Mapping[str, Any], now: int) -> tuple[str, ...]:
     state = "ok" if device["age_ms"] is not None else "not yet read"
     if not device["reachable"]:
@@ -119,7 +129,7 @@ def _device_row(device: Mapping[str, Any], now: int) -> tuple[str, ...]:
     age = "never" if device["age_ms"] is None else f"{_span(device['age_ms'])} ago"
     counts = {**device["errors"], "missed": device["missed"]}
     errors = ", ".join(f"{count} {cause}" for cause, count in counts.items() if count)
-    if device["fault"] and not device["reachable"]:
+    if device["fault"]:
         errors = f"{errors}; {device['fault']}" if errors else str(device["fault"])
     return f"  {device['unit']}", device["name"], device["model"], device["code"], age, state, errors or "-"
 

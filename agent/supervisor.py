@@ -7,6 +7,7 @@ the way out the last readings are committed and the server is told that the gate
 import asyncio
 import fcntl
 import gc
+import hashlib
 import logging
 import os
 import select
@@ -15,22 +16,26 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from agent import clock, metrics, report, site, status
 from agent.bus.alarm import Alarm
+from agent.bus.device import Device
 from agent.bus.health import Change, backoff_ms
+from agent.bus.listener import ListeningBus
 from agent.bus.owner import Bus
 from agent.bus.quiet import RateLimit
 from agent.commands import Executor
 from agent.config import read_key, read_password
 from agent.pipeline import Pipeline
-from agent.settings import Config
-from agent.site import Site, make_line
+from agent.settings import BusConfig, Config
+from agent.site import Site, make_line, make_listener
 from agent.spool import DiskRefused, Row, Spool, SpoolInUse, SpoolRefused
 from agent.uplink import Broker, Uplink
 from agent.version import version
-from drivers.base import Family, Readings, ReportingFamily
+from drivers.base import Active, Family, Line, Readings, ReportingFamily
 from protocols.edge import cose
 from protocols.edge.messages import Batch, Birth, Command, DeviceHealth, Event, Origin, Scalar, State
 
@@ -58,6 +63,7 @@ class Agent:
 
     def __init__(self, site: Site, catalog: Mapping[str, Family | ReportingFamily], key: bytes, password: str) -> None:
         settings = site.config
+        catalog = {**catalog, **settings.outsiders}
         self.site = site
         self.gateway = settings.gateway.code
         self.data_dir = settings.gateway.data_dir
@@ -67,39 +73,84 @@ class Agent:
         self.clock = clock.SystemClock()
         self.pipeline = Pipeline(site.plans)
         alarm = Alarm()
+        self._beside: dict[str, Callable[[], Awaitable[object]]] = {}  # what buses and uplink stand on, by name
+        self._lines: dict[str, Line] = {}  # by bus
         self.buses = tuple(
-            Bus(
-                name=bus.name,
-                line=make_line(bus, catalog),
-                devices=devices,
-                timeout_s=bus.timeout_s,
-                sink=self,
-                on_change=self._device_changed,
-                alarm=alarm,
-            )
+            self._make_bus(bus, devices, catalog, alarm)
             for bus, devices in zip(settings.buses, site.devices, strict=True)
         )
         self.spool = Spool(self.data_dir / "spool.db", settings.spool.quota_bytes)
+        broker = Broker(
+            settings.uplink.host,
+            settings.uplink.port,
+            settings.uplink.tls,
+            settings.uplink.ca_file,
+            username=self.gateway,
+            password=password,
+        )
         self.uplink = Uplink(
-            broker=Broker(
-                settings.uplink.host,
-                settings.uplink.port,
-                settings.uplink.tls,
-                settings.uplink.ca_file,
-                username=self.gateway,
-                password=password,
-            ),
             gateway=self.gateway,
             keys={cose.key_id(key): key},
             spool=self.spool,
             state=self._state,
             origin=self._origin,
             on_command=self._on_command,
+            **self._way_up(broker, settings.uplink.modem),
         )
         self.executor = Executor(self.spool, dict(enumerate(self.buses)), site.targets, self.now, self._origin)
         self._by_index = {device.index: device for bus in self.buses for device in bus.devices}
         self._fresh = asyncio.Event()
         self._quiet = RateLimit()
+        self._watch_outsiders()
+
+    def _watch_outsiders(self) -> None:
+        settings = self.site.config
+        for name, family in settings.outsiders.items():
+            config = repr((settings.drivers, [bus for bus in settings.buses if bus.driver == name]))
+            family.watch.settle(
+                self.data_dir / "drivers" / f"{name}.json",
+                hashlib.sha256(config.encode()).hexdigest(),
+                settings.drivers.reload,
+                partial(self._driver_changed, name),
+            )
+            self._beside[f"driver {name}"] = family.watch.run
+
+    def _make_bus(
+        self,
+        bus: BusConfig,
+        devices: Sequence[Device[Any]],
+        catalog: Mapping[str, Family | ReportingFamily],
+        alarm: Alarm,
+    ) -> Bus | ListeningBus:
+        family = catalog[bus.driver]
+        if isinstance(family, ReportingFamily):
+            listener = make_listener(bus, family, devices)
+            return ListeningBus(bus.name, listener, devices, self, self._device_changed, alarm)
+        line = self._lines[bus.name] = make_line(bus, catalog)
+        if isinstance(line, Active):
+            self._beside[f"line {bus.name}"] = line.run
+        return Bus(bus.name, line, devices, bus.timeout_s, self, self._device_changed, alarm, self._fault_changed)
+
+    def _way_up(self, broker: Broker, modem: str) -> dict[str, Any]:
+        """The uplink's broker and window: through the machine's network, or through the modem on that bus."""
+        if not modem:
+            return {"broker": broker}
+        from agent.uplink import modem_tunnel
+        from drivers.nbiot.line import ModemLine
+
+        line = self._lines[modem]
+        if not isinstance(line, ModemLine):
+            raise TypeError(f"bus {modem} has no modem")  # agent.config has refused that
+        tunnel = modem_tunnel.ModemTunnel(line.modem, broker.host, broker.port)
+        self._beside["modem tunnel"] = tunnel.run
+        carried = replace(
+            broker, reach=tunnel.reach, timeout_s=modem_tunnel.TIMEOUT_S, keepalive_s=modem_tunnel.KEEPALIVE_S
+        )
+        return {
+            "broker": carried,
+            "window_bytes": modem_tunnel.WINDOW_BYTES,
+            "resend_s": modem_tunnel.RESEND_S,
+        }
 
     async def run(self, stop: asyncio.Event) -> None:
         """Raises CannotRun, at the end as well: where the disk did not take the last messages."""
@@ -155,11 +206,14 @@ class Agent:
         async with asyncio.TaskGroup() as tasks:
             first = [tasks.create_task(_keep(name, run), name=name) for name, run in reading.items()]
             last = [tasks.create_task(_keep(name, run), name=name) for name, run in around.items()]
+            # A modem carries the uplink's farewell.
+            carriers = [tasks.create_task(_keep(name, run), name=name) for name, run in self._beside.items()]
             await stop.wait()
             log.info("gateway %s: stopping", self.gateway)
             await _end(first)
             self._flush()
             await _end(last)
+            await _end(carriers)
         log.info("gateway %s: stopped", self.gateway)
 
     async def _flush_loop(self) -> None:
@@ -232,6 +286,12 @@ class Agent:
         kind, severity = ("device-back", INFO) if change.reachable else ("device-unreachable", WARNING)
         self._tell(kind, device.code, severity, data)
         self.uplink.state_changed()
+
+    def _fault_changed(self) -> None:
+        self.uplink.state_soon()
+
+    def _driver_changed(self, driver: str, kind: str, detail: str) -> None:
+        self._tell(kind, self.gateway, WARNING, {"driver": driver, "detail": detail[:DETAIL_LENGTH]})
 
     def _tell(self, kind: str, source: str, severity: int, data: Mapping[str, Scalar]) -> None:
         self._put(Event(self._origin(), self.now().utc_ms, kind, source, severity, data), urgent=True)

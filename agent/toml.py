@@ -183,6 +183,14 @@ class Table:
             return None
         return tuple(float(item) for item in value)
 
+    def texts(self, key: str) -> tuple[str, ...]:
+        """Texts in an array; none if it is absent."""
+        value = self._get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+            self._expected(key, value, "an array of texts in quotes")
+            return ()
+        return tuple(value)
+
     def table(self, key: str) -> "Table":
         """The table at `key`; an empty one if it is absent."""
         value = self._get(key, {})

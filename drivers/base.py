@@ -48,6 +48,10 @@ class Nonsense(DeviceError):
     """The device answered with what its protocol does not allow; nothing of it was used."""
 
 
+class Stranger(Nonsense):
+    """A report of nobody who is expected, or who did not prove to be; he was told so."""
+
+
 class ModelError(ValueError):
     """A model's description cannot be used; says file, key and what would be valid."""
 
@@ -191,6 +195,15 @@ class Line(Protocol):
         ...
 
 
+@runtime_checkable
+class Active(Protocol):
+    """A line that has work of its own, whether or not it is asked: a modem that is kept in its network."""
+
+    async def run(self) -> None:
+        """Beside the owner's calls, from before open() until cancelled; never returns."""
+        ...
+
+
 class Report(NamedTuple):
     """What a device sent of itself: the readings of one or more moments, each with its age.
 
@@ -213,8 +226,8 @@ class Listener(Protocol):
     async def close(self) -> None: ...
 
     async def next(self) -> Report:
-        """The next report of a device that is known. Raises Nonsense for one that cannot be used, having told the
-        sender so, and LineDown when nothing can be heard any more."""
+        """The next report of a device that is known. Raises Nonsense for one that cannot be used, and Stranger for one
+        of somebody else, having told the sender so, and LineDown when nothing can be heard any more."""
         ...
 
 

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sim_devices.kit.cli import add_commands as add_kit_commands
+
 OK, FAILED, WRONG = 0, 1, 2
 CITY = Path("var/city")
 CONTROL_VARIABLE = "HUTONG_SIM_CONTROL"
@@ -77,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--speed", type=float, help="let time run so many times as fast")
     run.add_argument("--start", type=_moment, help="begin at this moment, like 2026-06-21T18:00:00+08:00")
     run.add_argument("--seed", type=int, help="draw another world")
+    run.add_argument("--with", dest="outside", action="append", default=[], metavar="MODULE",
+                     help="simulators of one's own: a Python module, or a .py file; its code is run")  # fmt: skip
     run.add_argument("-v", "--verbose", action="store_true", help="log more")
     run.set_defaults(action=_run)
 
@@ -110,7 +114,24 @@ def _parser() -> argparse.ArgumentParser:
     clear.add_argument("device", nargs="?", metavar="DEVICE", help="its code or name, or a bus's name")
     clear.set_defaults(action=_clear)
 
-    for command in (fault, listing, show, clear):
+    from sim_devices.modem.actions import ACTIONS
+
+    actions = "\n".join(f"  {name:<14} {action.meaning}" for name, action in ACTIONS.items())
+    modem = commands.add_parser(
+        "modem",
+        help="make a modem or its network misbehave",
+        description="Does something to a simulated NB-IoT modem, or to the network it is in.",
+        epilog=f"actions:\n{actions}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    modem.add_argument("modem", metavar="MODEM", help="its name")
+    modem.add_argument("do", metavar="ACTION", choices=tuple(ACTIONS), help=f"one of {', '.join(ACTIONS)}")
+    modem.add_argument("--loss", type=float, metavar="P", help="share of datagrams that its network loses")
+    modem.add_argument("--delay", dest="delay_s", type=_duration, metavar="TIME", help="of everything, one way")
+    modem.add_argument("--rsrp", dest="rsrp_dbm", type=float, metavar="DBM", help="how well it is received")
+    modem.set_defaults(action=_modem)
+
+    for command in (fault, listing, show, clear, modem):
         command.add_argument("--dir", type=Path, default=CITY, help=f"the city's folder ({CITY})")
         command.add_argument(
             "--control", type=Path, metavar="SOCKET", help=f"a simulation's own socket (or ${CONTROL_VARIABLE})"
@@ -130,8 +151,10 @@ def _parser() -> argparse.ArgumentParser:
     city.add_argument("--broker", choices=("mosquitto", "iotcore"), help="the first that is here, unless named")
     city.add_argument("--journal", type=Path, metavar="FILE", help="write every answered read request to this file")
     city.add_argument("--until-live", action="store_true", help="stop again as soon as data has arrived")
+    city.add_argument("--guest", type=Path, metavar="FILE", help="one gateway more, with the buses of this TOML file")
     city.add_argument("-v", "--verbose", action="store_true", help="log more")
     city.set_defaults(action=_city)
+    add_kit_commands(commands)
     return parser
 
 
@@ -152,10 +175,13 @@ def _moment(text: str) -> datetime:
 
 def _run(options: argparse.Namespace) -> int:
     from sim_devices import config
+    from sim_devices.kit import outside
 
     try:
+        for source in options.outside:
+            outside.add(source)
         loaded = config.load(options.config)
-    except config.ConfigError as error:
+    except (config.ConfigError, outside.CannotAdd) as error:
         print(error, file=sys.stderr)
         return WRONG
     except OSError as error:
@@ -258,6 +284,17 @@ def _fault_words(fault: dict[str, Any]) -> str:
     return words if fault["left_s"] is None else f"{words} {fault['left_s']:g} s"
 
 
+def _modem(options: argparse.Namespace) -> int:
+    keys = ("modem", "loss", "delay_s", "rsrp_dbm")
+    answer = _ask(options, {"do": "modem", "action": options.do} | {key: getattr(options, key) for key in keys})
+    if answer is None:
+        return FAILED
+    if not options.json:
+        hung = f", hung ({answer['hung']})" if answer["hung"] else ""
+        print(f"{options.do}: {answer['modem']}: network {answer['network']}{hung}")
+    return OK
+
+
 def _show(options: argparse.Namespace) -> int:
     answer = _ask(options, {"do": "show", "device": options.device})
     if answer is None:
@@ -299,6 +336,7 @@ def _city(options: argparse.Namespace) -> int:
         broker=options.broker,
         journal=None if options.journal is None else options.journal.resolve(),
         until_live=options.until_live,
+        guest=None if options.guest is None else options.guest.resolve(),
     )
     try:
         return OK if asyncio.run(City(wishes, _tell).run()) else FAILED

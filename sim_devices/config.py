@@ -6,16 +6,19 @@ Paths are relative to the file's own folder. docs/simulators.md shows every key.
 import difflib
 import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sim_devices.coap.pusher import KIND as PUSH
 from sim_devices.faults import Fault, Kind
 from sim_devices.lines import BUILTIN as PROTOCOLS
-from sim_devices.models import BUILTIN
 from sim_devices.models.base import Options, Unit
+from sim_devices.models.catalog import BUILTIN
+from sim_devices.modem.families import FAMILIES as MODEMS
+from sim_devices.modem.settings import ModemConfig
 from sim_devices.world import LATITUDE, LONGITUDE
 
 T = TypeVar("T")
@@ -37,7 +40,8 @@ class DeviceConfig:
 
 @dataclass(frozen=True)
 class BusConfig:
-    """`listen` is host:port of the TCP kinds, port 0 for any; `link` the path that a pty appears at."""
+    """`listen` is host:port of the TCP kinds, port 0 for any; `link` the path that a pty appears at. `also` are other
+    protocols that devices on the line speak. Sensors that push do so to `to`."""
 
     name: str
     kind: str
@@ -46,6 +50,8 @@ class BusConfig:
     link: Path | None = None
     baud: int = 0
     devices: tuple[DeviceConfig, ...] = ()
+    also: tuple[str, ...] = ()
+    to: tuple[str, int] = ("127.0.0.1", 5683)
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ class Config:
     state: Path | None = None
     ports_file: Path | None = None
     buses: tuple[BusConfig, ...] = field(default=())
+    modems: tuple[ModemConfig, ...] = ()
 
 
 def load(path: Path) -> Config:
@@ -184,37 +191,66 @@ class _Reader:
             place = (LATITUDE, LONGITUDE)
         files = {key: self._file(root, key) for key in ("control", "journal", "state", "ports_file")}
         buses = tuple(self._bus(entry) for entry in root.tables("bus"))
-        if not buses:
+        modems = tuple(modem for entry in root.tables("modem") if (modem := self._modem(entry)) is not None)
+        if not buses and not modems:
             root.blame("bus", "is missing: at least one [[bus]] with a [[bus.device]]")
-        names = [bus.name for bus in buses]
+        names = [bus.name for bus in buses] + [modem.name for modem in modems]
         for name in {name for name in names if names.count(name) > 1}:
             root.blame("bus", f"{name} appears twice")
         root.finish()
-        return Config(self._path, seed or 0, speed or 1.0, start, (place[0], place[1]), **files, buses=buses)
+        return Config(
+            self._path, seed or 0, speed or 1.0, start, (place[0], place[1]), **files, buses=buses, modems=modems
+        )
+
+    def _modem(self, entry: Mapping[str, Any]) -> ModemConfig | None:
+        table = _Table(self, self._next("modem"), "modem.", entry)
+        name = table.take("name", str, "", needed=True) or ""
+        family = self._choice(table, "family", table.take("family", str, "", needed=True) or "", MODEMS)
+        link = self._file(table, "link")
+        if link is None:
+            table.blame("link", "is missing: the path at which the serial port is to appear")
+        loss = table.take("loss", float, ModemConfig.loss) or 0.0
+        if not 0.0 <= loss < 1.0:
+            table.blame("loss", f"is to be 0 or more and below 1, not {loss:g}")
+        seconds = {
+            key: table.take(key, float, getattr(ModemConfig, key)) or 0.0 for key in ("registration_s", "delay_s")
+        }
+        for key, value in seconds.items():
+            if not 0.0 <= value <= 3600.0:
+                table.blame(key, f"is to be 0 to 3600 s, not {value:g}")
+        rsrp_dbm = table.take("rsrp_dbm", int, ModemConfig.rsrp_dbm) or 0
+        table.finish()
+        return None if link is None else ModemConfig(name, family, link, loss=loss, rsrp_dbm=rsrp_dbm, **seconds)
 
     def _bus(self, entry: Mapping[str, Any]) -> BusConfig:
         table = _Table(self, self._next("bus"), "bus.", entry)
         name = table.take("name", str, "", needed=True) or ""
         kind = table.take("kind", str, "tcp", needed=True) or "tcp"
         protocol = self._choice(table, "protocol", table.take("protocol", str, "modbus") or "modbus", PROTOCOLS)
-        if protocol in PROTOCOLS:
-            self._choice(table, "kind", kind, PROTOCOLS[protocol].kinds)
-        listen, link, baud = ("127.0.0.1", 0), None, 0
+        also = [str(each) for each in table.take("also", list, []) or []]
+        for other in also:
+            self._choice(table, "also", other, PROTOCOLS)
+        spoken = [each for each in (protocol, *also) if each in PROTOCOLS]
+        for each in spoken:
+            self._choice(table, "kind", kind, PROTOCOLS[each].kinds)
+        listen, to, link, baud = BusConfig.listen, BusConfig.to, None, 0
         if kind == "pty":
             link = self._file(table, "link")
             if link is None:
                 table.blame("link", "is missing: the path at which the serial port is to appear")
             baud = table.take("baud", int, 0) or 0
+        elif kind == PUSH:
+            to = self._host_port(table, "to", "127.0.0.1:5683")
         else:
-            listen = self._listen(table)
-        devices = tuple(self._device(each, name, protocol) for each in table.tables("device"))
+            listen = self._host_port(table, "listen", "127.0.0.1:0")
+        devices = tuple(self._device(each, name, spoken) for each in table.tables("device"))
         units: dict[Unit, str] = {}
         for device in devices:
             if device.unit in units:
                 table.blame("device", f"{device.name} has unit {device.unit}, as {units[device.unit]} has")
             units[device.unit] = device.name
         table.finish()
-        return BusConfig(name, kind, protocol, listen, link, baud, devices)
+        return BusConfig(name, kind, protocol, listen, link, baud, devices, tuple(also), to)
 
     def _choice(self, table: _Table, key: str, given: str, known: Collection[str]) -> str:
         if given not in known:
@@ -222,15 +258,16 @@ class _Reader:
             table.blame(key, f"is {given!r}; " + (f"did you mean {near[0]}?" if near else f"one of {', '.join(known)}"))
         return given
 
-    def _listen(self, table: _Table) -> tuple[str, int]:
-        given = table.take("listen", str, "127.0.0.1:0") or ""
+    def _host_port(self, table: _Table, key: str, default: str) -> tuple[str, int]:
+        given = table.take(key, str, default) or ""
         host, _, port = given.rpartition(":")
         if not host or not port.isdecimal() or int(port) > 65535:
-            table.blame("listen", f"is to be host:port, port 0 for any, not {given!r}")
+            any_port = ", port 0 for any" if default.endswith(":0") else ""
+            table.blame(key, f"is to be host:port{any_port}, not {given!r}")
             return "127.0.0.1", 0
         return host, int(port)
 
-    def _device(self, entry: Mapping[str, Any], bus: str, protocol: str) -> DeviceConfig:
+    def _device(self, entry: Mapping[str, Any], bus: str, spoken: Sequence[str]) -> DeviceConfig:
         table = _Table(self, self._next("bus.device"), "bus.device.", entry)
         code = table.take("code", str, "", needed=True) or ""
         if code in self._codes:
@@ -242,9 +279,10 @@ class _Reader:
             near = difflib.get_close_matches(model, BUILTIN, 1)
             hint = f"did you mean {near[0]}?" if near else f"the models are {', '.join(BUILTIN)}"
             table.blame("model", f"is {model!r}; {hint}")
-        elif model and protocol in PROTOCOLS and protocol != BUILTIN[model].PROTOCOL:
-            table.blame("model", f"is {model!r}, which speaks {BUILTIN[model].PROTOCOL} and not {protocol}")
-        unit = self._unit(table, protocol)
+        elif model and spoken and BUILTIN[model].PROTOCOL not in spoken:
+            speaks, here = BUILTIN[model].PROTOCOL, " or ".join(spoken)
+            table.blame("model", f"is {model!r}, which speaks {speaks} and not {here}")
+        unit = self._unit(table, BUILTIN[model].PROTOCOL if model in BUILTIN else "")
         phase = table.take("phase", int, 0) or 0
         if phase not in (0, 1, 2):
             table.blame("phase", f"is to be 0, 1 or 2, not {phase}")
@@ -255,6 +293,7 @@ class _Reader:
             rated_w=table.take("rated_w", float, 0.0) or 0.0,
             base_w=table.take("base_w", float, 0.0) or 0.0,
             wear=table.take("wear", float, Options.wear) or 0.0,
+            counter=table.take("counter", int),
         )
         if model in NEED_SECTION and not options.section:
             table.blame("section", f"is missing: a {model} stands in a compartment of a tunnel")
@@ -286,7 +325,7 @@ class _Reader:
             return None
 
 
-NEED_SECTION = ("fan", "gas_head", "sump_pump", "tunnel_climate")
+NEED_SECTION = ("fan", "gas_head", "single_gas", "sump_pump", "tunnel_climate")
 
 
 def make_fault(kind: str, probability: float | None, delay_s: float | None, code: int | None) -> Fault:

@@ -12,6 +12,7 @@ from typing import Any, Self
 from sim_devices.config import make_fault
 from sim_devices.faults import lasting
 from sim_devices.models.base import Value
+from sim_devices.modem.actions import ACTIONS
 from sim_devices.simulation import Placed, Simulation
 
 MAX_LINE = 65_536
@@ -144,7 +145,31 @@ def _json_number(value: Value) -> Value:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-_DEEDS = {"fault": _fault, "clear": _clear, "list": _list, "show": _show}
+def _modem(simulation: Simulation, asked: dict[str, Any]) -> dict[str, Any]:
+    port = simulation.modems.get(str(asked.get("modem")))
+    action = ACTIONS.get(str(asked.get("action")))
+    if port is None:
+        raise Refused(f"no modem is called {asked.get('modem')!r}; there are: {', '.join(simulation.modems) or 'none'}")
+    if action is None:
+        raise Refused(f"a modem does not {asked.get('action')!r}; it does: {', '.join(ACTIONS)}")
+    network = port.modem.network
+    loss, delay_s, rsrp_dbm = (_number(asked, key) for key in ("loss", "delay_s", "rsrp_dbm"))
+    if not 0 <= (loss or 0) < 1 or not 0 <= (delay_s or 0) <= 3600:
+        raise Refused("a loss lies in 0..1 and is not 1, a delay in 0..3600 s")
+    network.loss = network.loss if loss is None else loss
+    network.delay_s = network.delay_s if delay_s is None else delay_s
+    network.rsrp_dbm = network.rsrp_dbm if rsrp_dbm is None else int(rsrp_dbm)
+    action.do(port.modem)
+    return {
+        "modem": port.name,
+        "network": port.modem.status.name.lower(),
+        "hung": None if port.modem.hung is None else str(port.modem.hung),
+        "boots": port.modem.counters.boots,
+        "tx_ms": port.modem.counters.tx_ms,
+    }
+
+
+_DEEDS = {"fault": _fault, "clear": _clear, "list": _list, "show": _show, "modem": _modem}
 
 
 def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:

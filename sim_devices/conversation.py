@@ -1,7 +1,7 @@
 """What a simulated line is to the sockets that serve it, whatever its protocol. No sockets in here."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from sim_devices.clock import Now
 from sim_devices.faults import Fault, Faults, Send
@@ -21,6 +21,15 @@ class Conversation(Protocol):
         ...
 
 
+@runtime_checkable
+class Speaker(Protocol):
+    """A conversation in which the devices also speak of themselves, every `every_s`; 0 for those that do not."""
+
+    every_s: float
+
+    def speak(self, now: Now) -> list[Send]: ...
+
+
 class Slaves(Protocol):
     """The devices of one line by unit. `requests` counts by device code."""
 
@@ -36,8 +45,8 @@ class Slaves(Protocol):
 
 
 class LineProtocol(NamedTuple):
-    """`kinds` are the ways such a line is reached: tcp, rtu-over-tcp, serial-over-tcp, pty. `unit` gives a unit in its
-    one spelling, or raises ValueError with what would be right. `gather` makes the slaves of a line; its third
+    """`kinds` are the ways such a line is reached: tcp, rtu-over-tcp, serial-over-tcp, pty, push. `unit` gives a unit
+    in its one spelling, or raises ValueError with what would be right. `gather` makes the slaves of a line; its third
     argument is to be called with the simulated time before a device is looked at."""
 
     kinds: tuple[str, ...]

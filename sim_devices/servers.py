@@ -13,6 +13,7 @@ from protocols.errors import RemoteProtocolError
 from sim_devices.clock import Now
 from sim_devices.conversation import Slaves
 from sim_devices.faults import Send
+from sim_devices.speech import Speech
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +49,11 @@ class _Peer(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - of a stream protocol
         self.transport = transport
         self._server.peers.add(self)
+        self._speech = Speech(self._session, self._server.now, self._send)
 
     def connection_lost(self, _: Exception | None) -> None:
         self._server.peers.discard(self)
+        self._speech.stop()
         if self._idle is not None:
             self._idle.cancel()
 
@@ -150,10 +153,12 @@ class PtyServer:
         fresh.replace(self._link)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(master, self._readable)
+        self._speech = Speech(self._session, self.now, lambda sends: self._send(sends, 0))
 
     def _pull_out(self) -> None:
         if self._ends is None:
             return
+        self._speech.stop()
         if self._idle is not None:
             self._idle.cancel()
         self._loop.remove_reader(self._ends[0])
@@ -173,6 +178,10 @@ class PtyServer:
             self._idle.cancel()
         self._idle = self._loop.call_later(IDLE_S, self._fell_idle)
         self._send(self._session.receive(data, self.now()), len(data))
+
+    def say(self, data: bytes) -> None:
+        """Sends what nobody asked for, at once."""
+        self._write(self._ends, data)
 
     def _fell_idle(self) -> None:
         self._send(self._session.idle(self.now()), 0)

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from sim_devices.clock import Clock, Now
+from sim_devices.coap.pusher import Pusher, Sensors
 from sim_devices.config import BusConfig, Config, DeviceConfig
 from sim_devices.faults import Faults
 from sim_devices.journal import Journal
-from sim_devices.lines import BUILTIN
 from sim_devices.servers import PtyServer, Server, TcpServer
+from sim_devices.shared import gather
 from sim_devices.world import World
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,8 @@ class Simulation:
         self.placed: dict[str, Placed] = {}
         for bus in config.buses:
             self._add_bus(bus)
+        self.modems = {modem.name: modem.port() for modem in config.modems}
+        self.servers += self.modems.values()
         if kept is not None:
             self.world.restore(kept)
         self.world.begin()
@@ -59,11 +62,13 @@ class Simulation:
             device.unit: self.world.add(device.code, device.model, device.options) for device in bus.devices
         }  # fmt: skip
         record = None if self.journal is None else self.journal.record
-        slaves = BUILTIN[bus.protocol].gather(units, self.faults, self.world.advance, record)
+        slaves = gather(units, self.faults, self.world.advance, record)
         server: Server
         if bus.kind == "pty":
             assert bus.link is not None  # noqa: S101 - the configuration was checked
             server = PtyServer(bus.name, bus.link, bus.baud, slaves, self.now)
+        elif isinstance(slaves, Sensors):
+            server = Pusher(bus.name, *bus.to, slaves, self.now)
         else:
             server = TcpServer(bus.name, *bus.listen, slaves, self.now, kind=bus.kind)
         self.servers.append(server)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from sim_devices.models import BUILTIN
 from sim_devices.models.base import Device, Moment, Options
+from sim_devices.models.catalog import BUILTIN
 from sim_devices.physics.compartment import Compartment
 from sim_devices.physics.mains import Mains
 from sim_devices.physics.weather import Weather

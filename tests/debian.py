@@ -9,6 +9,7 @@ PACKAGES = {  # program: package
     "mosquitto": "mosquitto",
     "mosquitto_sub": "mosquitto-clients",
     "mbpoll": "mbpoll",
+    "coap-client-notls": "libcoap3-bin",
     "chromium": "chromium",
 }
 FONT = "fonts-noto-cjk"  # screenshots of Chinese pages; nothing fails without it

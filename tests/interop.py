@@ -21,7 +21,7 @@ UNPROVEN = {
     "M-Bus": "No real meter or level converter; collisions of a secondary search. Encrypted telegrams are refused.",
     "AT commands of NB-IoT modems": "No real modem or network: the simulated modem is ours, made from the transcripts.",
     "SenML": "RFC 8798 and later units are passed through as text.",
-    "CoAP": "DTLS: the library's binding does not install here. Block-wise transfers over lossy networks.",
+    "CoAP": "DTLS: the library's binding does not install here. OSCORE between two libraries. Blocks over lossy nets.",
     "Serial lines, NMEA 0183": "No real instrument.",
     "MQTT 5 and the edge contract": "Brokers other than mosquitto and rumqttd.",
 }

@@ -20,6 +20,9 @@ class BusCounters:
     requests: int = 0
     writes: int = 0
     opened: int = 0
+    repeats: int = 0  # reports that had been heard before
+    strangers: int = 0  # reports of nobody who is expected, or who did not prove to be
+    nonsense: int = 0  # reports that could not be used
     devices: tuple[DeviceCounters, ...] = ()
 
 

@@ -27,7 +27,7 @@ SILENCES = 3  # in a row, from a device that answers other requests: what it doe
 SILENT_EVERY = 20  # polls: how often that is asked again, so that it costs the others on the line next to nothing
 
 
-M = TypeVar("M", bound=Described)
+M = TypeVar("M", bound=Described, covariant=True)
 
 
 @dataclass(frozen=True)

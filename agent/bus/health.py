@@ -12,6 +12,7 @@ FAILING_MS = 2000  # for this long: both, so that neither one bad moment nor one
 MIN_BACKOFF_MS = 500
 MAX_BACKOFF_MS = 10_000
 PROBE_SHARE = 0.05
+FAULT_SHOWN_MS = 60_000  # a fault that comes and goes is told of for so long after it last came
 
 
 def backoff_ms(attempt: int) -> int:
@@ -29,9 +30,22 @@ class Change(NamedTuple):
 
 
 class DeviceState:
-    """`reachable` until proven dead: a device that has never answered yet is asked as if it would."""
+    """`reachable` until proven dead: a device that has never answered yet is asked as if it would.
 
-    __slots__ = ("detail", "failing_since", "failures", "last_answer", "probe_at", "probes", "reachable", "since")
+    `detail` is why it does not answer, or what is wrong with the answers of one that does.
+    """
+
+    __slots__ = (
+        "detail",
+        "failing_since",
+        "failures",
+        "fault_at",
+        "last_answer",
+        "probe_at",
+        "probes",
+        "reachable",
+        "since",
+    )
 
     def __init__(self, now: int) -> None:
         self.reachable = True
@@ -42,6 +56,7 @@ class DeviceState:
         self.probes = 0
         self.probe_at = now
         self.detail = ""
+        self.fault_at = now
 
 
 class Health:
@@ -49,16 +64,20 @@ class Health:
         self.devices = tuple(DeviceState(now) for _ in range(devices))
         self._dead: set[int] = set()
         self._budget_free_at = now
+        self._news = False
 
-    def answered(self, device: int, now: int) -> Change | None:
-        """Device answered at `now`, be it with a refusal. A Change if it was away."""
+    def answered(self, device: int, now: int, fault: str = "") -> Change | None:
+        """Device answered at `now`, be it with a refusal; `fault` is what was wrong nevertheless. A Change if it was
+        away."""
         state = self.devices[device]
         state.last_answer = now
         state.failures = 0
         if state.reachable:
+            if fault or now - state.fault_at >= FAULT_SHOWN_MS:
+                self._tell(state, now, fault)
             return None
         change = Change(device, True, state.failing_since, state.detail)
-        state.reachable, state.since, state.detail = True, now, ""
+        state.reachable, state.since, state.detail, state.fault_at = True, now, fault, now
         self._dead.discard(device)
         return change
 
@@ -68,7 +87,7 @@ class Health:
         if state.failures == 0:
             state.failing_since = now
         state.failures += 1
-        state.detail = detail
+        self._tell(state, now, detail)
         if not state.reachable:
             state.probes += 1
             state.probe_at = now + backoff_ms(state.probes)
@@ -80,6 +99,15 @@ class Health:
         state.probes = 1
         state.probe_at = now + backoff_ms(1)
         return Change(device, False, state.failing_since, detail)
+
+    def fault_news(self) -> bool:
+        """Whether since this was last asked a fault came up, or went, of a device that answers."""
+        news, self._news = self._news, False
+        return news
+
+    def _tell(self, state: DeviceState, now: int, fault: str) -> None:
+        self._news |= state.reachable and bool(fault) != bool(state.detail)
+        state.detail, state.fault_at = fault, now
 
     def probed(self, started: int, now: int) -> None:
         """A probe that failed took the line from `started` to `now`; the budget rests for the living's share of it."""

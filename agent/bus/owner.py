@@ -14,7 +14,7 @@ from agent.bus.alarm import Alarm
 from agent.bus.counters import BusCounters, DeviceCounters, Utilisation
 from agent.bus.device import Device, Outcome, Reader
 from agent.bus.health import MAX_BACKOFF_MS, Change, Health, backoff_ms
-from agent.bus.quiet import RateLimit
+from agent.bus.quiet import RateLimit, more
 from agent.bus.schedule import Due, Schedule
 from agent.clock import boottime_ms
 from drivers.base import DeviceError, Line, LineDown, Model, NotSent, Reading, Readings, Unreachable
@@ -47,6 +47,7 @@ class _Job(NamedTuple):
 
 class Bus:
     """`on_change` is told of every device that stops or begins to answer; Change.device is its `Device.index`.
+    `on_fault` is told when one that answers begins or ceases to do so with faults.
 
     Buses that share an `alarm` wake together.
     """
@@ -60,6 +61,7 @@ class Bus:
         sink: Sink,
         on_change: Callable[[Change], None],
         alarm: Alarm | None = None,
+        on_fault: Callable[[], None] = lambda: None,
     ) -> None:
         now = boottime_ms()
         self.name = name
@@ -73,6 +75,7 @@ class Bus:
         self._timeout_s = timeout_s
         self._sink = sink
         self._on_change = on_change
+        self._on_fault = on_fault
         self._alarm = alarm or Alarm()
         self._readers = [Reader(device) for device in devices]
         self._schedule = Schedule([device.period_ms for device in devices], now)
@@ -143,7 +146,7 @@ class Bus:
         now = boottime_ms()
         if (kept := self._quiet.admit("line", now)) is not None:
             pause = backoff_ms(attempt) / 1000
-            log.warning("bus %s: %s; opened again in %.1f s%s", self.name, cause, pause, _more(kept))
+            log.warning("bus %s: %s; opened again in %.1f s%s", self.name, cause, pause, more(kept))
 
     async def _serve(self) -> None:
         """Reads and writes until the line is down (LineDown)."""
@@ -222,7 +225,8 @@ class Bus:
         self.counters.requests += outcome.requests
         self.utilisation.add(started, ended)
         if outcome.answered:
-            self._report(self.health.answered(device, ended))
+            fault = outcome.faults[-1][1] if outcome.faults else ""
+            self._report(self.health.answered(device, ended, fault))
         else:
             self._report(self.health.failed(device, ended, str(outcome.error)))
         if isinstance(outcome.error, LineDown):
@@ -256,6 +260,8 @@ class Bus:
             self.utilisation.add(started, boottime_ms())
 
     def _report(self, change: Change | None) -> None:
+        if self.health.fault_news():
+            self._on_fault()
         if change is None:
             return
         device = self.devices[change.device]
@@ -274,9 +280,7 @@ class Bus:
         self.counters.devices[due.device].missed += due.missed
         if (kept := self._quiet.admit("overrun", boottime_ms())) is not None:
             name = self.devices[due.device].name
-            log.warning(
-                "bus %s: too slow for its devices: %s lost %d ticks%s", self.name, name, due.missed, _more(kept)
-            )
+            log.warning("bus %s: too slow for its devices: %s lost %d ticks%s", self.name, name, due.missed, more(kept))
 
     def _complain(self, device: int, cause: str, detail: str) -> None:
         """Counts a fault and logs it, at most once a minute for each device and cause."""
@@ -284,11 +288,7 @@ class Bus:
         self.counters.devices[device].errors[cause] += 1
         kept = self._quiet.admit((device, cause), boottime_ms())
         if kept is not None:
-            log.warning("bus %s: %s (%s, unit %s): %s%s", self.name, one.name, one.code, one.unit, detail, _more(kept))
-
-
-def _more(kept: int) -> str:
-    return f" ({kept} more like this since the last line)" if kept else ""
+            log.warning("bus %s: %s (%s, unit %s): %s%s", self.name, one.name, one.code, one.unit, detail, more(kept))
 
 
 def _wake(sleeper: asyncio.Future[None]) -> None:

@@ -22,3 +22,8 @@ class RateLimit:
     def forget(self, key: Hashable) -> None:
         """The fault is over: should it come again, that is news."""
         self._seen.pop(key, None)
+
+
+def more(kept: int) -> str:
+    """The end of a line that stands for `kept` others."""
+    return f" ({kept} more like this since the last line)" if kept else ""

@@ -87,7 +87,8 @@ class Pipeline:
             size += taken[-1].size
         if not taken:
             return None
-        t0 = min(int(one.times[0]) for one in taken)
+        # What was measured before the boot has a time before 0; a batch's own has none (edge.md, origin).
+        t0 = max(min(int(one.times[0]) for one in taken), 0)
         groups = tuple(Group(one.times - t0, tuple(one.columns)) for one in taken)
         values = sum(one.values for one in taken)
         self._counters.values += values

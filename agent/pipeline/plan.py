@@ -57,9 +57,24 @@ class Output(NamedTuple):
     statistic: str | None = None
 
 
-def problems(filters: FilterConfig, channel: Channel, period_ms: int) -> list[str]:
-    """What is wrong with these filters for this channel, in words for whoever wrote the configuration."""
+def problems(filters: FilterConfig, channel: Channel, period_ms: int, *, steady: bool = True) -> list[str]:
+    """What is wrong with these filters for this channel, in words for whoever wrote the configuration.
+
+    `steady` is off for a device that reports when it likes.
+    """
     found = []
+    if not steady:
+        asked = {
+            "despike": filters.despike,
+            "lowpass_hz": filters.lowpass_hz is not None,
+            "decimate": filters.decimate != 1,
+            "window_s": filters.window_s is not None,
+        }
+        found += [
+            f"{key} needs samples at a steady period, and this device reports when it likes; deadband does not"
+            for key, is_asked in asked.items()
+            if is_asked
+        ]
     nyquist_hz = 500.0 / period_ms
     asks = filters != FilterConfig(heartbeat_s=filters.heartbeat_s)
     if asks and channel.kind is not Kind.GAUGE:

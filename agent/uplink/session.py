@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 16  # publishes in flight to the broker; paho allows 20
 READ_BYTES = 256 << 10  # of the spool at once: as many usual rows, and a drained outage is not read many times over
 STATE_S = 30.0
+STATE_SOON_S = 2.0
 SILENT_S = 5.0  # a server that was silent for longer may have been away and missed our state
 BIRTH_AGAIN_S = 2.0  # between two sendings of one birth on request
 LONGEST_PAUSE_S = 300.0
@@ -64,6 +65,7 @@ class Link:
     state: Callable[[int, int, bool], State]
     origin: Callable[[], Origin]
     on_command: Callable[[Command], Awaitable[None]]
+    timeout_s: float = TIMEOUT_S  # for the broker's answer
 
     def sealed(self, leaf: str, payload: bytes) -> tuple[str, bytes]:
         """The topic, and what is published there."""
@@ -100,6 +102,10 @@ class Session:
 
     def state_changed(self) -> None:
         self._state_due = 0.0
+        self._wake.set()
+
+    def state_soon(self) -> None:
+        self._state_due = min(self._state_due, self._loop.time() + STATE_SOON_S)
         self._wake.set()
 
     async def farewell(self) -> None:
@@ -186,7 +192,7 @@ class Session:
 
     async def _publish(self, leaf: str, payload: bytes, retain: bool = False) -> None:
         topic, sealed = self._link.sealed(leaf, payload)
-        async with within(TIMEOUT_S):
+        async with within(self._link.timeout_s):
             await self._client.publish(topic, sealed, qos=1, retain=retain)
 
     async def _publish_state(self, online: bool) -> None:

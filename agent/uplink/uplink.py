@@ -15,7 +15,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from agent.spool.errors import SpoolRefused
 from agent.spool.spool import Spool
 from agent.uplink.backoff import Backoff
-from agent.uplink.broker import TIMEOUT_S, Broker, connect_properties, within
+from agent.uplink.broker import Broker, connect_properties, within
 from agent.uplink.downward import DOWNWARD
 from agent.uplink.session import Counters, Link, Session
 from agent.uplink.window import RESEND_S, WINDOW_BYTES, Window
@@ -24,7 +24,6 @@ from protocols.edge.messages import MAX_SEQ, Command, Origin, State, encode
 
 log = logging.getLogger(__name__)
 
-KEEPALIVE_S = 20
 FAREWELL_S = 1.0
 REFUSED_USER = (134, 135)  # MQTT 5, 3.2.2.2: bad user name or password, not authorised
 STEADY_S = 10.0  # a connection that lasted this long was not part of a failure
@@ -59,7 +58,9 @@ class Uplink:
         self._broker = broker
         self._backoff = Backoff(random or Random())
         window = Window(window_bytes, resend_s)
-        self._link = Link(gateway, dict(keys), spool, window, self.counters, state, origin, on_command)
+        self._link = Link(
+            gateway, dict(keys), spool, window, self.counters, state, origin, on_command, broker.timeout_s
+        )
         self._session: Session | None = None
 
     async def run(self) -> None:
@@ -85,10 +86,17 @@ class Uplink:
         if self._session is not None:
             self._session.state_changed()
 
+    def state_soon(self) -> None:
+        """Asks for one within seconds, for what is no news worth a message of its own (a device's faults)."""
+        if self._session is not None:
+            self._session.state_soon()
+
     async def _connection(self) -> None:
         """One connection from beginning to end. Raises what ended it."""
+        broker = self._broker
+        host, port = (broker.host, broker.port) if broker.reach is None else await broker.reach()
         connection = await self._link.spool.next_connection()
-        async with _open(self._client(connection)) as client:
+        async with _open(self._client(connection, host, port), broker.timeout_s) as client:
             client.pending_calls_threshold = 1_000_000  # calls in flight are meant; the window bounds them
             await self._subscribe(client)
             session = Session(client, self._link, connection)
@@ -105,12 +113,12 @@ class Uplink:
             finally:
                 self._turn(None)
 
-    def _client(self, connection: int) -> Client:
+    def _client(self, connection: int, host: str, port: int) -> Client:
         # Any number a live State of this connection bears is lower, so that the will is the last word on it.
         topic, will = self._link.sealed("state", encode(self._link.state(connection, MAX_SEQ, False)))
         return Client(
-            self._broker.host,
-            self._broker.port,
+            host,
+            port,
             username=self._broker.username or None,
             password=self._broker.password or None,
             identifier=self._link.gateway,
@@ -118,7 +126,7 @@ class Uplink:
             clean_start=True,
             properties=connect_properties(),
             will=Will(topic, will, qos=1),
-            keepalive=KEEPALIVE_S,
+            keepalive=self._broker.keepalive_s,
             timeout=math.inf,  # within() bounds every wait
             tls_context=self._broker.tls_context(),
             max_queued_incoming_messages=1000,
@@ -128,7 +136,7 @@ class Uplink:
 
     async def _subscribe(self, client: Client) -> None:
         topics = [(Address(self._link.gateway, leaf).topic, 1) for leaf in DOWNWARD]
-        async with within(TIMEOUT_S):
+        async with within(self._broker.timeout_s):
             granted = await client.subscribe(topics)
         if any(isinstance(code, ReasonCode) and code.is_failure for code in granted):
             raise MqttError(f"the broker does not let {self._link.gateway} hear its own topics")
@@ -140,9 +148,10 @@ class Uplink:
 
 
 @asynccontextmanager
-async def _open(client: Client) -> AsyncIterator[Client]:
+async def _open(client: Client, timeout_s: float) -> AsyncIterator[Client]:
+    client._client.connect_timeout = timeout_s  # noqa: SLF001 - aiomqtt passes none on; of each step of a handshake
     try:
-        async with within(TIMEOUT_S):
+        async with within(timeout_s):
             await client.__aenter__()
         try:
             yield client

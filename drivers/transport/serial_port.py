@@ -3,7 +3,9 @@
 import asyncio
 import errno
 import os
+import termios
 from collections.abc import Callable
+from pathlib import Path
 
 import serial
 
@@ -38,14 +40,14 @@ class SerialPort:
             self._port = serial.Serial(
                 config.address,
                 config.baud,
-                parity=PARITIES[config.parity],
+                parity=PARITIES["N" if _is_pseudo(config.address) else config.parity],
                 stopbits=config.stop_bits,
                 timeout=0,
                 write_timeout=0,
                 exclusive=True,
             )
             self._port.reset_input_buffer()
-        except (OSError, ValueError) as error:  # SerialException is an OSError
+        except (OSError, ValueError, termios.error) as error:  # SerialException is an OSError
             raise LineDown(f"{self.where}: cannot be opened: {_cause(error)}") from None
         asyncio.get_running_loop().add_reader(self._port.fileno(), self._readable)
 
@@ -106,7 +108,13 @@ class SerialPort:
             self._on_lost(f"lost: {cause}")
 
 
-def _cause(error: OSError | ValueError) -> str:
+def _is_pseudo(path: str) -> bool:
+    """A pseudo-terminal carries no parity: the kernel passes over the wish, and refuses one that would change nothing
+    else, as when the same one is opened again."""
+    return str(Path(path).resolve()).startswith("/dev/pts/")
+
+
+def _cause(error: Exception) -> str:
     """pyserial says the path and the system's words twice over."""
     match getattr(error, "errno", None):
         case None:

@@ -40,7 +40,7 @@ def channels_of(description: Description) -> dict[str, list[ChannelDescription]]
 def merge_channels(known: Sequence[Channel], born: Sequence[ChannelDescription]) -> list[Channel]:
     """The device's list after this birth: a name keeps its index, a new name gets the next one."""
     newest = {channel.name: _channel(channel) for channel in born}
-    merged = [newest.pop(old["name"], {**old, "gone": True}) for old in known]
+    merged = [_heir(old, newest.pop(old["name"], None)) for old in known]
     merged += newest.values()
     if len(merged) > MAX_CHANNELS:
         raise TooManyChannels(f"{len(merged)} channels; a device has at most {MAX_CHANNELS}, those gone included")
@@ -75,6 +75,15 @@ def blocks_by_device(batch: Batch, plan: Plan) -> dict[int, list[Block]]:
     return devices
 
 
+def _heir(old: Channel, new: Channel | None) -> Channel:
+    """What stands in the old one's place. Readings of an earlier scale roll over where its births said."""
+    if new is None:
+        return {**old, "gone": True}
+    others = {scale: count for scale, count in old.get("rollovers", {}).items() if scale != str(new["scale"])}
+    rollovers = others | new.get("rollovers", {})
+    return {**new, "rollovers": rollovers} if rollovers else new
+
+
 def _channel(channel: ChannelDescription) -> Channel:
     item: Channel = {
         "name": channel.name,
@@ -88,5 +97,6 @@ def _channel(channel: ChannelDescription) -> Channel:
         "limits": list(channel.limits) if channel.limits else None,
         "title": dict(channel.title),
         "states": {str(number): dict(words) for number, words in channel.states.items()},
+        "rollovers": {str(channel.scale): channel.rollover} if channel.rollover else None,
     }
     return {key: value for key, value in item.items() if value not in (None, {}, False)}

@@ -5,11 +5,14 @@ behind the ledger's door: telemetry and commands are asked only about codes that
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal, Protocol, TypeAlias
 from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
 
 from fleet_server.kernel.principal import Principal
 
@@ -96,7 +99,10 @@ class Authenticator(Protocol):
 
 @dataclass(frozen=True)
 class ChannelNow:
-    """`text` is the exact decimal; `quality` an OPC UA code; `at` source time. `value` None: never a value."""
+    """`text` is the exact decimal; `quality` an OPC UA code; `at` source time. `value` None: never a value.
+
+    `rollovers` says of a counter, by the scale of its readings, at which mantissa it begins again at 0.
+    """
 
     name: str
     title: Words
@@ -112,6 +118,7 @@ class ChannelNow:
     text: str
     quality: int
     at: datetime | None
+    rollovers: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -145,6 +152,25 @@ class History:
     start: datetime
     end: datetime
     series: tuple[Series, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class CounterReadings:
+    """Columns of equal length in order of `t` (UTC, ms), no time twice. A reading is exactly mantissa * 10**scale."""
+
+    t: npt.NDArray[np.int64]
+    mantissa: npt.NDArray[np.int64]
+    scale: npt.NDArray[np.int64]
+    quality: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class CounterReading:
+    """`t` is UTC in ms."""
+
+    t: int
+    mantissa: int
+    scale: int
 
 
 @dataclass(frozen=True)
@@ -225,6 +251,23 @@ class Telemetry(Protocol):
     async def history(
         self, code: str, channels: Sequence[str], start: datetime, end: datetime, points: int
     ) -> History: ...
+
+    async def counter(self, code: str, channel: str) -> ChannelNow:
+        """NotFound for a device that never spoke; Invalid for what is no counter of it. One that is gone is found."""
+        ...
+
+    def counter_readings(
+        self, code: str, channel: str, start: datetime, end: datetime
+    ) -> AsyncIterator[CounterReadings]:
+        """All that have a number, whatever their quality, in [start, end), in order, piece by piece: an hour or more at
+        a time, so that memory stays bounded. Close it when done with (`contextlib.aclosing`)."""
+        ...
+
+    async def counter_around(
+        self, code: str, channel: str, at: datetime
+    ) -> tuple[CounterReading | None, CounterReading | None]:
+        """The last Good reading before `at` and the first at or after it."""
+        ...
 
     async def gateways_now(self, codes: Sequence[str]) -> dict[str, GatewayNow]: ...
 

@@ -14,6 +14,7 @@ PERMISSIONS: dict[str, str] = {
     "quarantine:read": "see refused messages",
     "commands:send": "write to devices",
     "codes:mint": "mint city codes",
+    "metering:write": "record meter replacements",
     "identity:manage": "manage users and tokens",
     "audit:read": "read the audit trail",
 }

@@ -1,7 +1,9 @@
 """What every framing of Modbus delivers: a PDU with its unit, and on TCP a transaction."""
 
-from enum import Enum
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
+
+from protocols.stream import NEED_DATA as NEED_DATA
+from protocols.stream import NeedData as NeedData
 
 
 class Frame(NamedTuple):
@@ -14,11 +16,3 @@ class Frame(NamedTuple):
     def reply(self, pdu: bytes) -> "Frame":
         """The frame that answers this one."""
         return Frame(self.unit, pdu, self.transaction)
-
-
-class _Need(Enum):
-    NEED_DATA = "the frame at the head of the stream is not complete"
-
-
-NEED_DATA: Final = _Need.NEED_DATA
-NeedData: TypeAlias = Literal[_Need.NEED_DATA]

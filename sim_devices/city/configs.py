@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sim_devices.city.block import Bus, Device, Gateway
+from sim_devices.city.parts import MODEM, Bus, Device, Gateway
 from sim_devices.city.private import write_private
 
 HEAD = "# Written by `hutong-sim city` at every start: what is changed here is lost.\n\n"
-DRIVERS = {"tcp": "modbus-tcp", "rtu-over-tcp": "modbus-rtu-over-tcp", "pty": "modbus-rtu"}
 
 
 @dataclass(frozen=True)
@@ -43,8 +42,15 @@ def simulation(
         top["journal"] = journal
     text = HEAD + table("", top)
     for bus in (bus for gateway in gateways for bus in gateway.buses):
-        where = "link" if bus.kind == "pty" else "listen"
-        entries: dict[str, Any] = {"name": bus.name, "kind": bus.kind, where: addresses.buses[bus.name]}
+        if bus.kind == MODEM:
+            modem = {"name": bus.name, "family": bus.options["dialect"], "link": addresses.buses[bus.name]}
+            text += table("[[modem]]", modem)
+            continue
+        where = "link" if bus.on_port else "to" if bus.kind == "push" else "listen"
+        entries: dict[str, Any] = {"name": bus.name, "protocol": bus.protocol, "kind": bus.kind}
+        entries[where] = addresses.buses[bus.name]
+        if others := sorted({device.protocol for device in bus.devices if device.protocol}):
+            entries["also"] = others
         if bus.baud:
             entries["baud"] = bus.baud
         text += table("[[bus]]", entries)
@@ -53,7 +59,8 @@ def simulation(
 
 
 def _simulated(device: Device) -> str:
-    known = {"code": device.code, "name": device.name, "model": device.model, "unit": device.unit}
+    known: dict[str, Any] = {"code": device.code, "name": device.name, "unit": device.unit}
+    known["model"] = device.simulated or device.model
     return table("[[bus.device]]", known | dict(device.options))
 
 
@@ -67,15 +74,23 @@ def agent(gateway: Gateway, addresses: Addresses) -> str:
 
 
 def _bus(bus: Bus, address: str) -> str:
-    entries: dict[str, Any] = {"name": bus.name, "driver": DRIVERS[bus.kind], "address": address, "timeout_s": 0.5}
+    entries: dict[str, Any] = {"name": bus.name, "driver": bus.driver(bus.protocol), "address": address}
+    entries["timeout_s"] = bus.timeout_s
     if bus.baud:
         entries["baud"] = bus.baud
+    if bus.parity:
+        entries["parity"] = bus.parity
     text = table("[[bus]]", entries)
+    if bus.options:
+        text += table("[bus.options]", bus.options)
     for device in bus.devices:
-        text += table("[[bus.device]]", {
+        known: dict[str, Any] = {
             "code": device.code, "name": device.name, "model": device.model, "unit": device.unit,
             "period_s": device.period_s, "position": list(device.position), "mount": device.mount,
-        })  # fmt: skip
+        }  # fmt: skip
+        if device.protocol:
+            known["driver"] = bus.driver(device.protocol)
+        text += table("[[bus.device]]", known)
         for channel, filters in device.filters.items():
             text += table(f"[bus.device.channel.{channel}]", filters)
     return text

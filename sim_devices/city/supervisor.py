@@ -19,9 +19,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sim_devices.city import block, broker, commands, configs, postgres
+from sim_devices.city import block, broker, commands, configs, guest, postgres
 from sim_devices.city.keeper import Keeper
 from sim_devices.city.leftovers import stop_leftovers
+from sim_devices.city.parts import DIVISION, Gateway
 from sim_devices.city.private import (
     forget_socket_folder,
     keep_port,
@@ -52,6 +53,7 @@ class Wishes:
     broker: str | None = None
     journal: Path | None = None
     until_live: bool = False
+    guest: Path | None = None
 
 
 class City:
@@ -60,7 +62,7 @@ class City:
     def __init__(self, wishes: Wishes, say: Callable[[str], None]) -> None:
         self._wishes, self._say = wishes, say
         self._folder, self._logs = wishes.folder, wishes.folder / "logs"
-        self._gateways = block.gateways()
+        self._gateways = block.gateways() if wishes.guest is None else (*block.gateways(), guest.GATEWAY)
         self._keeper = Keeper(say, self._note)
         self._facts: dict[str, Any] = {}
         self._begun = time.monotonic()
@@ -131,7 +133,10 @@ class City:
         await self._keeper.becomes_ready("ingest", INGEST_PATIENCE_S)
         await self._keeper.ready("sims")
         for gateway in self._gateways:
-            path = configs.write(self._folder / gateway.key / "agent.toml", configs.agent(gateway, addresses))
+            text = configs.agent(gateway, addresses)
+            if gateway is guest.GATEWAY and self._wishes.guest is not None:
+                text += guest.buses(self._wishes.guest)
+            path = configs.write(self._folder / gateway.key / "agent.toml", text)
             self._keeper.start(commands.program(gateway.key, self._logs, "agent.cli", "run", str(path)))
         self._tell("server, broker, devices and gateways started")
 
@@ -158,7 +163,7 @@ class City:
         register = self._folder / "ports.json"
         buses = {}
         for bus in (bus for gateway in self._gateways for bus in gateway.buses):
-            if bus.kind == "pty":
+            if bus.on_port:
                 buses[bus.name] = str(self._folder / "sim" / bus.name)
             else:
                 buses[bus.name] = f"{broker.HOST}:{keep_port(register, bus.name)}"
@@ -200,15 +205,15 @@ class City:
         log_path = self._logs / f"{words[0]}.log"
         return await asyncio.to_thread(commands.run_to_end, log_path, FLEET, "--config", str(config), *words)
 
-    def _has_credentials(self, gateway: block.Gateway) -> bool:
+    def _has_credentials(self, gateway: Gateway) -> bool:
         return all((self._folder / gateway.key / name).is_file() for name in ("key", "password"))
 
     async def _enrol(self, config: Path) -> None:
         """Gives each gateway its key and password; those that have them keep them."""
 
-        async def one(gateway: block.Gateway) -> None:
+        async def one(gateway: Gateway) -> None:
             out = private_folder(self._folder / gateway.key)
-            words = ("--name", gateway.name, "--division", block.DIVISION, "--out", str(out))
+            words = ("--name", gateway.name, "--division", DIVISION, "--out", str(out))
             await self._fleet(config, "enrol", gateway.code, *words)
             if not self._has_credentials(gateway):
                 raise StartFailed(f"`hutong-fleet enrol` left no key and password in {out}")

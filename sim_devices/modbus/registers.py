@@ -19,6 +19,11 @@ BITS = (Table.COIL, Table.DISCRETE)
 FORMATS = {"u16": "H", "i16": "h", "u32": "I", "i32": "i", "u64": "Q", "i64": "q", "f32": "f", "f64": "d"}
 
 
+def word(*flags: bool) -> int:
+    """A status word, its lowest bit first."""
+    return sum(flag << bit for bit, flag in enumerate(flags))
+
+
 class NoSuchAddress(Exception):
     """The device has nothing at an address of the span; Modbus answers ILLEGAL DATA ADDRESS."""
 

@@ -22,6 +22,7 @@ class Options:
 
     `circuit` names the supply that its load is on ("feeder-1/pole-03"); a meter there sees it, and so does one at
     "feeder-1". `section` names a tunnel's compartment. `wear` (0..1) makes failures likelier.
+    `counter` is what a meter that rolls over shows at first, in its last digit.
     """
 
     circuit: str = ""
@@ -30,6 +31,11 @@ class Options:
     rated_w: float = 0.0
     base_w: float = 0.0
     wear: float = 0.1
+    counter: int | None = None
+
+    def begin(self, otherwise: int) -> int:
+        """What a meter's main counter shows at first, in its last digit."""
+        return otherwise if self.counter is None else self.counter
 
 
 @dataclass(frozen=True)

@@ -4,25 +4,14 @@ import numpy as np
 
 from sim_devices.modbus.device import RegisterDevice
 from sim_devices.modbus.registers import Field, Layout, Table
-from sim_devices.models.base import Moment, Options
+from sim_devices.models.base import Device, Moment, Options
 
 FLUSH_EVERY_S, FLUSH_S = 3600.0, 20.0  # the particle counter blows itself clean once an hour and says nothing then
 
 
-class WeatherStation(RegisterDevice):
-    MODEL = "weather_station"
-    LAYOUT = Layout([
-        Field("temperature", Table.INPUT, 0, "i16", 0.1, sentinel=0x8000),
-        Field("humidity", Table.INPUT, 1, "u16", 0.1, sentinel=0xFFFF),
-        Field("illuminance", Table.INPUT, 2, "u32", order="CDAB"),
-        Field("wind_speed", Table.INPUT, 4, "u16", 0.1),
-        Field("wind_direction", Table.INPUT, 5, "u16"),
-        Field("pressure", Table.INPUT, 6, "u32"),
-        Field("rain", Table.INPUT, 8, "u32"),
-        Field("pm2_5", Table.INPUT, 10, "u16", sentinel=0xFFFF),
-        Field("pm10", Table.INPUT, 11, "u16", sentinel=0xFFFF),
-        Field("noise", Table.INPUT, 12, "u16", 0.1),
-    ])  # fmt: skip
+class WeatherSensors(Device):
+    """What it measures, whatever way it tells."""
+
     KEPT = ("rain_mm", "warmth")
 
     def __init__(self, code: str, options: Options, rng: np.random.Generator) -> None:
@@ -56,3 +45,19 @@ class WeatherStation(RegisterDevice):
             "pm10": None if flushing else max(0.0, self.noisy(sky.pm10, 1.5, 90.0)),
             "noise": self.noisy(sky.noise, 1.1) + (14.0 if self.rng.random() < 0.01 else 0.0),  # a horn
         }
+
+
+class WeatherStation(WeatherSensors, RegisterDevice):
+    MODEL = "weather_station"
+    LAYOUT = Layout([
+        Field("temperature", Table.INPUT, 0, "i16", 0.1, sentinel=0x8000),
+        Field("humidity", Table.INPUT, 1, "u16", 0.1, sentinel=0xFFFF),
+        Field("illuminance", Table.INPUT, 2, "u32", order="CDAB"),
+        Field("wind_speed", Table.INPUT, 4, "u16", 0.1),
+        Field("wind_direction", Table.INPUT, 5, "u16"),
+        Field("pressure", Table.INPUT, 6, "u32"),
+        Field("rain", Table.INPUT, 8, "u32"),
+        Field("pm2_5", Table.INPUT, 10, "u16", sentinel=0xFFFF),
+        Field("pm10", Table.INPUT, 11, "u16", sentinel=0xFFFF),
+        Field("noise", Table.INPUT, 12, "u16", 0.1),
+    ])  # fmt: skip

@@ -218,6 +218,7 @@ REPORT: dict[str, Any] = {
     },
     "pipeline": {"readings": 100, "values": 90},
     "commands": {"done": 1, "refused": 2},
+    "drivers": [],
     "buses": [
         {
             "name": "pole-line",
@@ -229,6 +230,9 @@ REPORT: dict[str, Any] = {
             "opened": 1,
             "requests": 50,
             "writes": 1,
+            "repeats": 0,
+            "strangers": 0,
+            "nonsense": 0,
             "devices": [
                 {
                     "code": "D1101149001000101X",
@@ -270,6 +274,9 @@ REPORT: dict[str, Any] = {
             "fault": "no connection",
             "utilisation": 0.0,
             "opened": 0,
+            "repeats": 0,
+            "strangers": 0,
+            "nonsense": 0,
             "requests": 0,
             "writes": 0,
             "devices": [],

@@ -151,6 +151,43 @@ def test_two_devices_of_one_unit_on_a_bus_are_refused(write_config: Write) -> No
     assert "bus[0].device[1].unit: 1 stands twice; the other is number 1" in told
 
 
+PUSHED = """
+[[bus]]
+name = "air"
+driver = "coap"
+address = "127.0.0.1:5683"
+options = { plain = "loopback" }
+[[bus.device]]
+code = "{code}"
+name = "Sensor"
+model = "climate_sensor"
+unit = "pole:1"
+period_s = 60
+"""
+
+
+def pushed(more: str = "") -> str:
+    from protocols import citycode
+
+    return PUSHED.replace("{code}", citycode.mint("D", "1101149001009999").text) + more
+
+
+def test_devices_that_report_of_themselves_are_configured_like_any_other(write_config: Write) -> None:
+    pytest.importorskip("aiocoap")
+    path = write_config(more=pushed("[bus.device.channel.temperature]\ndeadband = 0.1\n"))
+    (_, bus) = config.load(path, {}, catalog.ALL).buses
+    assert (bus.driver, bus.options["plain"], bus.devices[0].unit) == ("coap", "loopback", "pole:1")
+
+
+def test_a_filter_that_needs_a_steady_period_is_refused_where_there_is_none(write_config: Write) -> None:
+    pytest.importorskip("aiocoap")
+    path = write_config(more=pushed("[bus.device.channel.temperature]\ndespike = true\nwindow_s = 60\n"))
+    with pytest.raises(ConfigError) as caught:
+        config.load(path, {}, catalog.ALL)
+    for key, problem in zip(("despike", "window_s"), caught.value.problems, strict=True):
+        assert f"temperature.{key}: {key} needs samples at a steady period" in problem
+
+
 def test_two_owners_of_one_address_are_refused(write_config: Write) -> None:
     more = '[[bus]]\nname = "other"\ndriver = "modbus-tcp"\naddress = "127.0.0.1:1"\n'
     told = refused(write_config(more=more))
@@ -216,6 +253,51 @@ def test_a_position_off_the_earth_is_refused(write_config: Write, position: str)
     assert "position: expected" in refused(write_config(more=f"position = {position}\n"))
 
 
+MODEM = """[[bus]]
+name = "modem"
+driver = "nbiot"
+address = "/dev/ttyUSB2"
+options = { dialect = "DIALECT" }
+[[bus.device]]
+code = "D1101149001003002Z"
+name = "Modem"
+model = "nb_modem"
+"""
+
+
+def with_modem(path: Path, bus: str, broker: str = "mqtt://127.0.0.1:1") -> Path:
+    change(path, "[uplink]\n", f'[uplink]\nmodem = "{bus}"\n')
+    return change(path, 'broker = "mqtt://127.0.0.1:1"', f'broker = "{broker}"')
+
+
+def test_an_uplink_goes_through_the_modem_of_a_bus(write_config: Write) -> None:
+    loaded = load(with_modem(write_config(more=MODEM.replace("DIALECT", "bc660k")), "modem", "mqtts://fleet.example"))
+    assert loaded.uplink.modem == "modem"
+    assert (loaded.buses[-1].baud, loaded.buses[-1].options["dialect"]) == (115200, "bc660k")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "bus", "broker", "reason"),
+    [
+        ("bc95", "modem", "mqtt://127.0.0.1:1", "bc95 has no TCP: its sockets carry datagrams"),
+        ("sim7020", "modem", "mqtt://fleet.example", "sim7020 looks up no names: 'fleet.example' must be an IPv4"),
+        ("bc660k", "modm", "mqtt://127.0.0.1:1", "there is no bus 'modm'; did you mean 'modem'?"),
+        (
+            "bc660k",
+            "street",
+            "mqtt://127.0.0.1:1",
+            "bus 'street' has driver modbus-tcp; a modem is one of driver nbiot",
+        ),
+    ],
+)
+def test_a_modem_that_cannot_carry_the_uplink_is_refused_with_the_reason(
+    dialect: str, bus: str, broker: str, reason: str, write_config: Write
+) -> None:
+    told = refused(with_modem(write_config(more=MODEM.replace("DIALECT", dialect)), bus, broker))
+    assert "uplink.modem: " in told
+    assert reason in told
+
+
 def test_a_password_in_the_broker_url_is_refused(write_config: Write) -> None:
     told = refused(change(write_config(), "mqtt://", "mqtt://me:hidden@"))
     assert "uplink.broker: no user or password in the URL" in told
@@ -264,6 +346,7 @@ TABLES = {
     "[uplink]": settings.UplinkConfig,
     "[spool]": settings.SpoolConfig,
     "[metrics]": settings.MetricsConfig,
+    "[drivers]": settings.DriversConfig,
     "[[bus]]": settings.BusConfig,
     "[[bus.device]]": settings.DeviceConfig,
     "[bus.device.channel.NAME]": settings.ChannelConfig,

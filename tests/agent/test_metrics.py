@@ -114,3 +114,11 @@ async def test_a_port_that_another_has_is_told_once_and_taken_when_it_is_free(
         task.cancel()
     (record,) = caplog.records
     assert "address already in use" in record.getMessage().lower()
+
+
+def test_drivers_of_other_distributions_are_counted_by_name(report: dict[str, Any]) -> None:
+    report["drivers"] = [{"name": "acme", "memory": 1000, "failures": 5, "disabled": "5 failures"}]
+    lines = metrics.render(report).splitlines()
+    assert 'hutong_agent_driver_memory_bytes{driver="acme"} 1000' in lines
+    assert 'hutong_agent_driver_failures_total{driver="acme"} 5' in lines
+    assert 'hutong_agent_driver_disabled{driver="acme"} 1' in lines

@@ -98,8 +98,51 @@ def test_a_broken_uplink_and_drops_are_not_overlooked(report: dict[str, Any]) ->
     assert page[3] == "clock    unset"
 
 
+def test_what_is_wrong_with_a_device_that_answers_stands_in_its_row(report: dict[str, Any]) -> None:
+    lamp, _ = report["buses"][0]["devices"]
+    lamp |= {"fault": "unit 1: server device failure (0x04)"}
+    *_, state, errors = status._device_row(lamp, report["utc_ms"])
+    assert state == "ok"
+    assert errors.endswith("unit 1: server device failure (0x04)")
+
+
 def test_a_device_that_was_not_read_yet_is_not_called_well(report: dict[str, Any]) -> None:
     lamp, meter = report["buses"][0]["devices"]
-    meter |= {"reachable": True}
+    meter |= {"reachable": True, "fault": ""}
     assert status._device_row(lamp, report["utc_ms"])[5] == "ok"
     assert status._device_row(meter, report["utc_ms"])[4:] == ("never", "not yet read", "-")
+
+
+def driver(**changes: object) -> dict[str, object]:
+    return {
+        "name": "acme",
+        "distribution": "acme-hutong",
+        "version": "1.2",
+        "running": 2,
+        "memory": 80 << 20,
+        "failures": 0,
+        "fault": "",
+        "disabled": "",
+        **changes,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({}, "driver   acme (acme-hutong 1.2)  2 running, 80 MB"),
+        (
+            {"failures": 1, "fault": "it crashed: SIGSEGV"},
+            "driver   acme (acme-hutong 1.2)  2 running, 80 MB, 1 failure, the last: it crashed: SIGSEGV",
+        ),
+        (
+            {"failures": 5, "disabled": "5 failures within 9 s, the last: it hung"},
+            "driver   acme (acme-hutong 1.2)  DISABLED: 5 failures within 9 s, the last: it hung",
+        ),
+    ],
+)
+def test_another_distribution_s_driver_has_a_line_of_its_own(
+    report: dict[str, Any], changes: dict[str, object], line: str
+) -> None:
+    report["drivers"] = [driver(**changes)]
+    assert line in status.render(report).splitlines()

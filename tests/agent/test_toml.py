@@ -100,3 +100,14 @@ def test_only_a_near_name_is_proposed() -> None:
 
 def test_a_place_is_spelled_as_people_write_it() -> None:
     assert spell(("bus", 0, "device", 2, "unit")) == "bus[0].device[2].unit"
+
+
+def test_an_array_of_texts_holds_texts_alone_and_may_be_absent(tmp_path: Path) -> None:
+    document = read(tmp_path, 'a = ["x", "y"]\nb = ["x", 1]\nc = [""]\nd = "x"\n')
+    root = document.root
+    assert [root.texts(key) for key in "abcde"] == [("x", "y"), (), (), (), ()]
+    assert problems(document) == (
+        "some.toml:2: b: expected an array of texts in quotes, not ['x', 1]",
+        "some.toml:3: c: expected an array of texts in quotes, not ['']",
+        "some.toml:4: d: expected an array of texts in quotes, not 'x'",
+    )

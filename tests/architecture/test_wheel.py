@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("agent", "drivers", "firmware", "fleet_server", "protocols", "sim_devices")
 ABOUT = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE")
-NEEDED = {".toml", ".csv", ".sql", ".html", ".css", ".js", ".svg", ".png", ".typed", ".py"}
+NEEDED = {".toml", ".csv", ".sql", ".html", ".css", ".js", ".svg", ".png", ".typed", ".py", ".tmpl"}
 AGENT = """
 [gateway]
 code = "D1101149001000077A"

@@ -280,7 +280,18 @@ def test_people_are_added_and_shut_out_and_the_trail_says_by_whom(page: Page, to
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/gateways", "/devices", f"/devices/{LAMP}", f"/gateways/{GATEWAY}", "/tokens", "/codes"]
+    "path",
+    [
+        "/",
+        "/gateways",
+        "/devices",
+        f"/devices/{LAMP}",
+        f"/devices/{LAMP}/meter",
+        f"/gateways/{GATEWAY}",
+        "/meters",
+        "/tokens",
+        "/codes",
+    ],
 )
 def test_no_page_is_wider_than_a_phone(page: Page, town: Town, path: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})

@@ -159,13 +159,13 @@ class Chain:
         self._restart_broker()
         return gateway
 
-    def run_agent(self, gateway: Gateway, buses: str, *, name: str = "agent") -> Process:
-        """Starts an agent of `gateway` with the [[bus]] tables in `buses`."""
+    def run_agent(self, gateway: Gateway, buses: str, *, name: str = "agent", uplink: str = "") -> Process:
+        """Starts an agent of `gateway` with the [[bus]] tables in `buses`, and more lines of [uplink]."""
         config = gateway.folder / "agent.toml"
         config.write_text(
             f'[gateway]\ncode = "{gateway.code}"\ndata_dir = "data"\n'
             f'[uplink]\nbroker = "mqtt://127.0.0.1:{self.broker_port}"\n'
-            'password_file = "password"\nkey_file = "key"\n[metrics]\nport = 0\n' + buses,
+            f'password_file = "password"\nkey_file = "key"\n{uplink}[metrics]\nport = 0\n' + buses,
             "utf-8",
         )
         argv = (sys.executable, "-m", "agent.cli", "run", str(config))

@@ -129,7 +129,8 @@ def test_replayed_and_redirected_batches_are_stored_once_and_under_their_own_gat
     try:
         wait_for(lambda: proof(gateway)["repeats"] >= 3 * len(batches), 20, "the repeats to be counted")
     except AssertionError as error:
-        error.add_note(f"{proof(gateway)}, {chain.query('SELECT name, count FROM ingest_count')}\n{chain.log('ingest')}")
+        counted = dict(chain.query("SELECT name, count FROM ingest_count"))
+        error.add_note(f"{proof(gateway)}, {counted}\n{chain.log('ingest')}")
         raise
     assert (proof(gateway)["lost"], proof(gateway)["duplicated"]) == (0, 0)
     assert (proof(other)["lost"], proof(other)["duplicated"]) == (0, 0)

@@ -46,7 +46,9 @@ UNSET = Clock(ClockState.UNSET)
 
 @dataclass
 class SimGateway:
-    """Numbers its messages itself; `devices` gives each code's channels, "energy" a decimal one, others f32."""
+    """Numbers its messages itself; `devices` gives each code's channels, "energy" a decimal one, others f32.
+
+    `scale` and `rollover` are the decimal channels'."""
 
     code: str = "D1101149001000077A"
     incarnation: int = 2**63 + 5
@@ -54,6 +56,8 @@ class SimGateway:
     devices: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"D1101149001000101X": ("power", "energy")})
     clock: Clock = SYNCHRONISED
     seq: int = 0
+    scale: int = -2
+    rollover: int | None = None
 
     @property
     def keys(self) -> dict[bytes, bytes]:
@@ -64,8 +68,8 @@ class SimGateway:
             ChannelDescription(
                 alias, at, name, name, "kWh" if name == "energy" else "W",
                 Kind.COUNTER if name == "energy" else Kind.GAUGE,
-                I64LE if name == "energy" else F32LE, -2 if name == "energy" else 0, 1000,
-                title={"en": name},
+                I64LE if name == "energy" else F32LE, self.scale if name == "energy" else 0, 1000,
+                title={"en": name}, rollover=self.rollover if name == "energy" else None,
             )
             for alias, (at, name) in enumerate(
                 (at, name) for at, names in enumerate(self.devices.values()) for name in names
@@ -99,10 +103,10 @@ class SimGateway:
         quality: dict[int, int] | None = None,
         boottime_ms: int = 5_000,
     ) -> Batch:
-        """`power` in W and `energy` in hundredths of a kWh, on one axis from t0."""
+        """`power` in W and `energy` in kWh times 10**`scale`, hundredths unless told, on one axis from t0."""
         code = code or next(iter(self.devices))
         columns = []
-        for name, values, tag, scale in (("power", power, F32LE, 0), ("energy", energy, I64LE, -2)):
+        for name, values, tag, scale in (("power", power, F32LE, 0), ("energy", energy, I64LE, self.scale)):
             if values is not None:
                 array = np.array(values, "<f4" if tag == F32LE else "<i8")
                 columns.append(

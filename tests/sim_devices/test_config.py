@@ -5,8 +5,9 @@ import pytest
 
 from sim_devices.config import BusConfig, Config, ConfigError, DeviceConfig, load
 from sim_devices.faults import Kind
-from sim_devices.models import BUILTIN
 from sim_devices.models.base import Options
+from sim_devices.models.catalog import BUILTIN
+from sim_devices.modem.settings import ModemConfig
 
 DOCS = Path(__file__).parents[2] / "docs" / "simulators.md"
 GOOD = """\
@@ -120,9 +121,9 @@ def test_the_example_of_the_documentation_is_read_and_names_every_key(tmp_path: 
     example = DOCS.read_text(encoding="utf-8").split("```toml\n")[1].split("```")[0]
     config = load(written(tmp_path, example))
     assert [bus.kind for bus in config.buses] == ["pty", "tcp"]
-    for kept in (Config, BusConfig, DeviceConfig, Options):
+    for kept in (Config, BusConfig, DeviceConfig, Options, ModemConfig):
         for name in kept.__dataclass_fields__:
-            if name not in ("path", "buses", "devices", "options", "faults"):
+            if name not in ("path", "buses", "modems", "devices", "options", "faults"):
                 assert name in DOCS.read_text(encoding="utf-8"), f"{name} is not documented"
 
 
@@ -130,3 +131,108 @@ def test_every_model_and_every_kind_of_fault_is_documented() -> None:
     text = DOCS.read_text(encoding="utf-8")
     for name in (*BUILTIN, *Kind):
         assert f"| `{name}` |" in text
+
+
+MODEM = '[[modem]]\nname = "m"\nfamily = "bc660k"\nlink = "tty"\n'
+
+
+def test_a_modem_alone_is_a_simulation(tmp_path: Path) -> None:
+    config = load(written(tmp_path, MODEM + "registration_s = 5\nloss = 0.1\n"))
+    assert config.buses == ()
+    assert config.modems == (ModemConfig("m", "bc660k", tmp_path / "tty", registration_s=5.0, loss=0.1),)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (("bc660k", "bc66k"), "did you mean bc660k"),
+        (('link = "tty"\n', ""), "modem.link is missing"),
+        (('link = "tty"', 'link = "tty"\nloss = 1'), ":5: modem.loss is to be 0 or more and below 1"),
+        (('link = "tty"', 'link = "tty"\ndelay_s = -1'), "modem.delay_s is to be 0 to 3600 s"),
+        (('link = "tty"', 'link = "tty"\nrsrp = -1'), "modem.rsrp is not known; did you mean rsrp_dbm"),
+    ],
+)
+def test_a_mistake_in_a_modem_is_told_with_line_and_key(
+    change: tuple[str, str], complaint: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, MODEM.replace(*change)))
+    assert complaint in str(caught.value)
+
+
+PUSHED = """\
+[[bus]]
+name = "air"
+protocol = "coap"
+kind = "push"
+to = "192.0.2.1:5683"
+[[bus.device]]
+code = "D1"
+model = "climate_sensor"
+unit = "urn:dev:mac:0024befffe804ff1"
+"""
+
+
+def test_sensors_that_push_say_where_to(tmp_path: Path) -> None:
+    (bus,) = load(written(tmp_path, PUSHED)).buses
+    assert (bus.kind, bus.to, bus.devices[0].unit) == ("push", ("192.0.2.1", 5683), "urn:dev:mac:0024befffe804ff1")
+
+
+@pytest.mark.parametrize(
+    ("there", "instead", "complaint"),
+    [
+        ("192.0.2.1:5683", "192.0.2.1", r"sim.toml:5: bus.to is to be host:port, not '192.0.2.1'"),
+        ("to =", "listen =", r"sim.toml:5: bus.listen is not known"),
+        ('"push"', '"tcp"', r"sim.toml:4: bus.kind is 'tcp'"),
+        (
+            '"urn:dev:mac:0024befffe804ff1"',
+            "1",
+            r"bus.device.unit is to be the name that the device's records begin with",
+        ),
+    ],
+)
+def test_a_mistake_in_a_bus_that_pushes_is_told_with_line_and_key(
+    tmp_path: Path, there: str, instead: str, complaint: str
+) -> None:
+    assert there in PUSHED
+    with pytest.raises(ConfigError, match=complaint):
+        load(written(tmp_path, PUSHED.replace(there, instead)))
+
+
+SHARED = """
+[[bus]]
+name = "stairs"
+protocol = "dlt645"
+also = ["cjt188"]
+kind = "serial-over-tcp"
+
+[[bus.device]]
+code = "E"
+model = "dlt645_meter_1p"
+unit = "000000000161"
+
+[[bus.device]]
+code = "W"
+model = "water_meter"
+unit = "78330011223344"
+"""
+
+
+def test_a_line_takes_devices_of_all_protocols_that_it_names(tmp_path: Path) -> None:
+    (bus,) = load(written(tmp_path, SHARED)).buses
+    assert (bus.protocol, bus.also) == ("dlt645", ("cjt188",))
+    assert [device.unit for device in bus.devices] == ["000000000161", "78330011223344"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "said"),
+    [
+        ('also = ["cjt188"]\n', "", r"model is 'water_meter', which speaks cjt188 and not dlt645"),
+        ('["cjt188"]', '["cjt18"]', r"also is 'cjt18'; did you mean cjt188\?"),
+        ('"78330011223344"', '"783300"', r"unit is to be 14 digits as text"),
+        ('kind = "serial-over-tcp"', 'kind = "tcp"', r"kind is 'tcp'; did you mean|kind is 'tcp'; one of"),
+    ],
+)
+def test_a_mistake_on_a_shared_line_is_told(tmp_path: Path, wrong: str, right: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load(written(tmp_path, SHARED.replace(wrong, right)))

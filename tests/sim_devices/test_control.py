@@ -69,7 +69,7 @@ async def test_values_are_shown_as_they_stand_behind_the_registers(control: Path
         ({"do": "fault", "device": "lamp", "kind": "late", "probability": 3}, "a probability lies in 0..1"),
         ({"do": "fault", "device": "lamp", "kind": "late", "for_s": "x"}, "for_s is to be a number, not 'x'"),
         ({"do": "fault", "device": "lamp", "kind": "exception", "exception": float("inf")}, "infinity"),
-        ({"do": "explode"}, 'send {"do": one of fault, clear, list, show}'),
+        ({"do": "explode"}, 'send {"do": one of fault, clear, list, show, modem}'),
         ({"do": ["fault"]}, 'send {"do"'),
     ],
 )
@@ -95,3 +95,23 @@ async def test_garbage_is_answered_and_an_endless_line_is_hung_up_on(control: Pa
 def test_a_simulation_that_does_not_run_is_said_not_to(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"no simulation answers at .* is it running"):
         ask(tmp_path / "nobody", {"do": "list"})
+
+
+async def test_a_modem_is_told_to_hang_and_its_network_to_weaken(tmp_path: Path) -> None:
+    path = tmp_path / "sim.toml"
+    path.write_text(
+        'control = "c.sock"\n[[modem]]\nname = "m"\nfamily = "bc95"\nlink = "tty"\nregistration_s = 0\n', "utf-8"
+    )
+    async with Simulation(load(path)) as simulation, ControlServer(tmp_path / "c.sock", simulation):
+        network = simulation.modems["m"].modem.network
+        answer = await asked(tmp_path / "c.sock", do="modem", modem="m", action="hang", loss=0.2, rsrp_dbm=-120)
+        assert (answer["hung"], network.loss, network.rsrp_dbm) == ("dead", 0.2, -120)
+        answer = await asked(tmp_path / "c.sock", do="modem", modem="m", action="power-cycle")
+        assert answer["hung"] is None
+        for request, reason in (
+            ({"modem": "n", "action": "hang"}, "there are: m"),
+            ({"modem": "m", "action": "hung"}, "it does: hang,"),
+            ({"modem": "m", "action": "network", "loss": 1}, "a loss lies in"),
+        ):
+            with pytest.raises(Refused, match=reason):
+                await asked(tmp_path / "c.sock", do="modem", **request)

@@ -121,7 +121,8 @@ async def device(request: Request, context: InContext, principal: Viewer, code: 
     values: dict[str, Any] = {"view": view, "gateway": gateway, "gateway_now": gateway_now, "health": health}
     values["commands"] = await ports.commands.recent(principal, code, 10) if can_write else []
     values["can_write"] = can_write
-    return context.templates.page(request, principal, "console/device.html", now=now, live=_live([view]), **values)
+    template = "console/device_notice.html" if "hx-request" in request.headers else "console/device.html"
+    return context.templates.page(request, principal, template, now=now, live=_live([view]), **values)
 
 
 @pages.get("/search")

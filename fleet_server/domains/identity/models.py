@@ -25,9 +25,17 @@ class Role(StrEnum):
 ROLES: Mapping[Role, frozenset[str]] = {
     Role.ADMINISTRATOR: frozenset(PERMISSIONS),
     Role.OPERATOR: frozenset(
-        {"ledger:read", "ledger:write", "telemetry:read", "quarantine:read", "commands:send", "codes:mint"}
+        {
+            "ledger:read",
+            "ledger:write",
+            "telemetry:read",
+            "quarantine:read",
+            "commands:send",
+            "codes:mint",
+            "metering:write",
+        }
     ),
-    Role.TECHNICIAN: frozenset({"ledger:read", "ledger:write", "telemetry:read", "codes:mint"}),
+    Role.TECHNICIAN: frozenset({"ledger:read", "ledger:write", "telemetry:read", "codes:mint", "metering:write"}),
     Role.VIEWER: frozenset({"ledger:read", "telemetry:read"}),
 }
 UserStatus: TypeAlias = Literal["active", "disabled"]

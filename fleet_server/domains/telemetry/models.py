@@ -110,6 +110,7 @@ def channel_now(channel: Mapping[str, Any], index: int, last: Last = NOTHING) ->
         text=text,
         quality=quality,
         at=None if at is None else from_ms(at),
+        rollovers={int(scale): count for scale, count in channel.get("rollovers", {}).items()},
     )
 
 

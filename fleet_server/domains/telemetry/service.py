@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from fleet_server.domains.telemetry import series
+from fleet_server.domains.telemetry import exact, series
 from fleet_server.domains.telemetry.models import (
     DEFAULT_PERIOD_MS,
     EPOCH,
@@ -16,17 +17,23 @@ from fleet_server.domains.telemetry.models import (
     CursorView,
     Last,
     Stream,
+    channel_now,
     choose_resolution,
     device_now,
+    from_ms,
     present_at,
     prove,
     to_ms,
 )
 from fleet_server.domains.telemetry.series import Chunk
 from fleet_server.domains.telemetry.watch import Waker, Watch
+from fleet_server.ingest.samples import Samples
 from fleet_server.kernel.clock import Clock
 from fleet_server.kernel.errors import Invalid, NotFound
 from fleet_server.kernel.ports import (
+    ChannelNow,
+    CounterReading,
+    CounterReadings,
     DeliveryProof,
     DeviceNow,
     GatewayNow,
@@ -44,11 +51,10 @@ SILENT_AFTER = timedelta(seconds=100)  # an online gateway tells its state every
 PROOF_SPAN = timedelta(hours=3)  # how far back chunks are compared one by one: behind it they are merged
 
 
-class Store(Protocol):
+class Store(exact.Store, Protocol):
     async def streams(self, codes: Sequence[str]) -> list[Stream]: ...
     async def last(self, ids: Sequence[int]) -> dict[int, Last]: ...
     async def count_readings(self, device_id: int, start: datetime, end: datetime) -> int: ...
-    async def chunks(self, device_id: int, start: datetime, end: datetime) -> list[Chunk]: ...
     async def rollups(
         self, resolution: Resolution, device_id: int, start: datetime, end: datetime
     ) -> list[Mapping[str, Any]]: ...
@@ -65,6 +71,20 @@ class Store(Protocol):
 
 class Transactions(Protocol):
     def __call__(self) -> AbstractAsyncContextManager[Store]: ...
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Channels of a stream by their indexes, and [start, end) of UTC."""
+
+    stream: Stream
+    indexes: Sequence[int]
+    start: datetime
+    end: datetime
+
+    @property
+    def names(self) -> list[str]:
+        return [self.stream.channels[index]["name"] for index in self.indexes]
 
 
 class TelemetryService:
@@ -86,12 +106,10 @@ class TelemetryService:
     async def history(self, code: str, channels: Sequence[str], start: datetime, end: datetime, points: int) -> History:
         """Of [start, end), about `points` a channel, but of all no more than MAX_POINTS; no `channels` means all. The
         resolution follows the span."""
-        start, end, points = _checked(start, end, points)
+        start, end = _checked(start, end)
+        points = max(points, 10)
         async with self._begin() as store:
-            streams = await store.streams([code])
-            if not streams:
-                raise NotFound(f"The device {code} has never sent anything.")
-            stream = streams[0]
+            stream = await _stream(store, code)
             chosen = _channels(stream, channels)
             described = [(stream.channels[index], index) for index in chosen]
             period = min((channel.get("period_ms") or DEFAULT_PERIOD_MS for channel, _ in described), default=0)
@@ -112,6 +130,43 @@ class TelemetryService:
         else:
             found = await asyncio.to_thread(series.rolled_up, described, rows, STEP_MS[resolution], window, points)
         return History(code, resolution, start, end, found)
+
+    async def choose(self, code: str, channels: Sequence[str], start: datetime, end: datetime) -> Chosen:
+        """For `pieces`. No `channels` means all; NotFound for a device that never spoke."""
+        start, end = _checked(start, end)
+        async with self._begin() as store:
+            stream = await _stream(store, code)
+        return Chosen(stream, _channels(stream, channels), start, end)
+
+    def pieces(self, chosen: Chosen) -> AsyncGenerator[Samples, None]:
+        """All readings, as `exact.pieces` gives them."""
+        return exact.pieces(self._begin, chosen.stream.id, chosen.indexes, chosen.start, chosen.end)
+
+    async def counter(self, code: str, channel: str) -> ChannelNow:
+        async with self._begin() as store:
+            stream = await _stream(store, code)
+            last = await store.last([stream.id])
+        index = _counter(stream, channel)
+        return channel_now(stream.channels[index], index, last.get(stream.id, NOTHING))
+
+    async def counter_readings(
+        self, code: str, channel: str, start: datetime, end: datetime
+    ) -> AsyncGenerator[CounterReadings, None]:
+        chosen = await self.choose(code, [channel], start, end)
+        _counter(chosen.stream, channel)
+        async with aclosing(self.pieces(chosen)) as found:
+            async for samples in found:
+                yield exact.counter_readings(samples)
+
+    async def counter_around(
+        self, code: str, channel: str, at: datetime
+    ) -> tuple[CounterReading | None, CounterReading | None]:
+        async with self._begin() as store:
+            stream = await _stream(store, code)
+        index = _counter(stream, channel)
+        at = from_ms(to_ms(at))
+        before = await exact.good_before(self._begin, stream.id, index, at)
+        return before, await exact.good_after(self._begin, stream.id, index, at)
 
     async def gateways_now(self, codes: Sequence[str]) -> dict[str, GatewayNow]:
         """Of every code; one that never spoke is offline since ever."""
@@ -157,12 +212,27 @@ class TelemetryService:
         return self._watch.stream(codes)
 
 
-def _checked(start: datetime, end: datetime, points: int) -> tuple[datetime, datetime, int]:
+def _checked(start: datetime, end: datetime) -> tuple[datetime, datetime]:
     if start.tzinfo is None or end.tzinfo is None:
         raise Invalid("A time needs its zone, as in 2026-03-01T12:00:00Z.")
     if not (EPOCH <= start < LAST and timedelta() < end - start <= MAX_SPAN):
         raise Invalid(f"`from` must lie before `to`, by no more than {MAX_SPAN.days} days.")
-    return start.astimezone(UTC), end.astimezone(UTC), max(points, 10)
+    return start.astimezone(UTC), end.astimezone(UTC)
+
+
+async def _stream(store: Store, code: str) -> Stream:
+    streams = await store.streams([code])
+    if not streams:
+        raise NotFound(f"The device {code} has never sent anything.")
+    return streams[0]
+
+
+def _counter(stream: Stream, name: str) -> int:
+    """Its index."""
+    (index,) = _channels(stream, [name]) if name else (-1,)
+    if index < 0 or stream.channels[index]["kind"] != "counter" or stream.channels[index]["type"] != "decimal":
+        raise Invalid(f"Channel {name} of {stream.code} is no counter.", fields={"channel": "a counter"})
+    return index
 
 
 def _channels(stream: Stream, names: Sequence[str]) -> list[int]:

@@ -52,6 +52,21 @@ class TelemetryStore:
         )
         return [(to_ms(row["t0"]), row["body"]) for row in rows]
 
+    async def next_chunk(self, device_id: int, start: datetime, end: datetime) -> datetime | None:
+        found: datetime | None = await self._connection.fetchval(
+            "SELECT t0 FROM chunk WHERE device_id = $1 AND t0 >= $2 AND t0 < $3 ORDER BY t0 LIMIT 1",
+            device_id,
+            start,
+            end,
+        )
+        return found
+
+    async def chunk_before(self, device_id: int, end: datetime) -> datetime | None:
+        found: datetime | None = await self._connection.fetchval(
+            "SELECT t0 FROM chunk WHERE device_id = $1 AND t0 < $2 ORDER BY t0 DESC LIMIT 1", device_id, end
+        )
+        return found
+
     async def rollups(
         self, resolution: Resolution, device_id: int, start: datetime, end: datetime
     ) -> list[Mapping[str, Any]]:

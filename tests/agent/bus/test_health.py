@@ -1,7 +1,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.bus.health import FAILING_MS, FAILURES, MAX_BACKOFF_MS, MIN_BACKOFF_MS, Change, Health, backoff_ms
+from agent.bus.health import (
+    FAILING_MS,
+    FAILURES,
+    FAULT_SHOWN_MS,
+    MAX_BACKOFF_MS,
+    MIN_BACKOFF_MS,
+    Change,
+    Health,
+    backoff_ms,
+)
 
 TIMEOUT_MS = 500
 
@@ -129,3 +138,23 @@ def test_changes_alternate_and_agree_with_the_state(history: list[tuple[bool, in
             reachable = change.reachable
         assert health.devices[0].reachable is reachable
         assert health.any_reachable is reachable
+
+
+def test_a_fault_of_a_device_that_answers_is_told_for_a_minute_after_it_last_came() -> None:
+    health = Health(1, 0)
+    assert health.answered(0, 1000, "refused") is None
+    assert (health.devices[0].detail, health.fault_news(), health.fault_news()) == ("refused", True, False)
+    health.failed(0, 31_000, "silent")
+    health.answered(0, 32_000)
+    assert (health.devices[0].detail, health.fault_news()) == ("silent", False)
+    health.answered(0, 31_000 + FAULT_SHOWN_MS - 1)
+    assert health.devices[0].detail == "silent"
+    health.answered(0, 31_000 + FAULT_SHOWN_MS)
+    assert (health.devices[0].detail, health.fault_news()) == ("", True)
+
+
+def test_what_was_wrong_while_it_was_away_is_no_longer_said_when_it_is_back() -> None:
+    health = dead()
+    assert health.devices[0].detail == "silent"
+    health.answered(0, 9000)
+    assert health.devices[0].detail == ""

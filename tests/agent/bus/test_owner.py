@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,9 @@ from agent.bus.owner import Bus
 from drivers import catalog
 from drivers.base import LineConfig, NotSent, Reading, Readings, Refused, Unreachable
 from protocols.quality import Quality
+from sim_devices import config as sim_config
+from sim_devices.faults import Fault, Kind
+from sim_devices.simulation import Simulation
 
 FAMILY = catalog.BUILTIN["modbus-tcp"]
 METER = FAMILY.load_model("meter_1p")
@@ -226,3 +230,74 @@ async def test_the_line_is_closed_when_the_owner_is_cancelled(peer: Any, until: 
         await until(lambda: rig.log.readings[10])
     await until(lambda: not peer._writers)
     assert not rig.bus.is_open
+
+
+SIMULATED = """
+[[bus]]
+name = "line"
+kind = "pty"
+link = "tty"
+baud = 19200
+
+[[bus.device]]
+code = "PUMP"
+model = "sump_pump"
+section = "t/1"
+unit = 2
+"""
+CAUSES = {
+    "silent": (Quality.BAD_TIMEOUT, "unit 2: no answer within 0.1 s"),
+    "late": (Quality.BAD_TIMEOUT, "unit 2: no answer within 0.1 s"),
+    "wrong-crc": (Quality.BAD_COMMUNICATION_ERROR, "unit 2: CRC 0x"),
+    "wrong-unit": (Quality.BAD_COMMUNICATION_ERROR, "unit 2: unit 3 answered"),
+    "exception": (Quality.BAD_DEVICE_FAILURE, "unit 2: server device failure (0x04)"),
+    "disconnect": (Quality.BAD_NOT_CONNECTED, "the adapter is gone"),
+}
+
+
+@pytest.mark.parametrize("kind", CAUSES)
+async def test_each_injected_fault_is_told_with_its_quality_and_cause(
+    kind: str, tmp_path: Path, until: Any, quick: None
+) -> None:
+    """What `hutong-sim fault` does to a simulated slave on a pseudo-terminal, and what the gateway says of it."""
+    quality, cause = CAUSES[kind]
+    (tmp_path / "sim.toml").write_text(SIMULATED, encoding="utf-8")
+    family = catalog.BUILTIN["modbus-rtu"]
+    told: list[str] = []
+    log = Log()
+    async with Simulation(sim_config.load(tmp_path / "sim.toml")) as simulation:
+        bus = Bus(
+            "line",
+            family.create_line(LineConfig("modbus-rtu", str(tmp_path / "tty"), baud=19200)),
+            [Device(0, "PUMP", "Pump", 2, 50, family.load_model("sump_pump"))],
+            0.1,
+            log,
+            lambda change: told.append(change.detail),
+            on_fault=lambda: told.append(bus.health.devices[0].detail),
+        )
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(bus.run())
+            await until(lambda: log.readings[0])
+            simulation.faults.add("PUMP", Fault(Kind(kind)))
+            await until(lambda: any(cause in detail for detail in told), 5)
+            assert cause in bus.health.devices[0].detail
+            seen = {reading.quality for readings in log.readings[0] for reading in readings.values()} | {*log.lost[0]}
+            assert quality in seen
+            task.cancel()
+
+
+async def test_a_line_with_noise_between_its_frames_loses_nothing_and_says_nothing(tmp_path: Path, until: Any) -> None:
+    (tmp_path / "sim.toml").write_text(SIMULATED, encoding="utf-8")
+    family = catalog.BUILTIN["modbus-rtu"]
+    log = Log()
+    async with Simulation(sim_config.load(tmp_path / "sim.toml")) as simulation:
+        simulation.faults.add("PUMP", Fault(Kind.NOISY))
+        line = family.create_line(LineConfig("modbus-rtu", str(tmp_path / "tty"), baud=19200))
+        device = Device(0, "PUMP", "Pump", 2, 50, family.load_model("sump_pump"))
+        bus = Bus("line", line, [device], 0.5, log, lambda _: None)
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(bus.run())
+            await until(lambda: len(log.readings[0]) >= 8)
+            task.cancel()
+    assert log.lost[0] == []
+    assert bus.health.devices[0].detail == ""

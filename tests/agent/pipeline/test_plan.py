@@ -43,6 +43,21 @@ def test_a_filter_that_can_be_has_no_problem() -> None:
     assert problems(every, GAUGE, period_ms=1000) == []
 
 
+@pytest.mark.parametrize(
+    ("filters", "key"),
+    [
+        (FilterConfig(despike=True), "despike"),
+        (FilterConfig(lowpass_hz=0.1), "lowpass_hz"),
+        (FilterConfig(decimate=2), "decimate"),
+        (FilterConfig(window_s=60.0), "window_s"),
+    ],
+)
+def test_what_needs_a_steady_period_is_refused_for_who_reports_when_it_likes(filters: FilterConfig, key: str) -> None:
+    (problem,) = problems(filters, GAUGE, period_ms=1000, steady=False)
+    assert problem.startswith(f"{key} needs samples at a steady period")
+    assert problems(FilterConfig(deadband=0.5), GAUGE, period_ms=1000, steady=False) == []
+
+
 def test_more_channels_than_there_are_aliases_are_refused() -> None:
     plan = DevicePlan(1000, (ChannelPlan(GAUGE),) * 20_000)
     with pytest.raises(ValueError, match="65536"):

@@ -1,8 +1,14 @@
 import asyncio
+import socket
+import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from aiomqtt import MqttError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.uplink import Broker, parse_broker
 from agent.uplink.broker import within
@@ -78,3 +84,53 @@ async def test_a_cancellation_that_meets_the_answer_is_not_lost() -> None:
         answer.set_result(None)
         waiting.cancel()
     assert waiting.cancelled()
+
+
+@pytest.fixture
+def certified(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate for fleet.example that is its own authority, and its key."""
+    now = datetime.now(UTC)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "fleet.example")])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(1), now + timedelta(1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("fleet.example")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    files = tmp_path / "fleet.pem", tmp_path / "fleet.key"
+    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    plain = serialization.NoEncryption()
+    files[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+    return files
+
+
+@pytest.mark.parametrize("host", ["fleet.example", "other.example"])
+async def test_a_carried_connection_is_checked_for_the_brokers_name_and_not_for_where_it_was_connected(
+    host: str, certified: tuple[Path, Path]
+) -> None:
+    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server_context.load_cert_chain(*certified)
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=server_context)
+    address = server.sockets[0].getsockname()[:2]
+
+    async def reach() -> tuple[str, int]:
+        return str(address[0]), int(address[1])
+
+    def shake_hands() -> str:
+        context = Broker(host, 8883, tls=True, ca_file=certified[0], reach=reach).tls_context()
+        assert context is not None
+        with (
+            socket.create_connection(address, timeout=5) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as wrapped,
+        ):
+            return str(wrapped.version())
+
+    try:
+        if host == "fleet.example":
+            assert (await asyncio.to_thread(shake_hands)).startswith("TLS")
+        else:
+            with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
+                await asyncio.to_thread(shake_hands)
+    finally:
+        server.close()

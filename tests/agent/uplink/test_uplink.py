@@ -388,6 +388,20 @@ async def test_a_state_that_changed_is_published_at_once(broker: City, tmp_path:
         assert (second.connection, second.number) == (first.connection, first.number + 1)
 
 
+async def test_a_state_asked_for_soon_is_one_for_all_who_asked(
+    broker: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.uplink.session.STATE_SOON_S", 0.2)
+    async with serve(broker) as server, gateway(broker, tmp_path) as edge:
+        await server.wait_for(lambda: bool(server.states()))
+        for _ in range(50):
+            edge.uplink.state_soon()
+        await server.wait_for(lambda: len(server.states()) == 2)
+        edge.uplink.state_changed()
+        await server.wait_for(lambda: len(server.states()) == 3)
+        assert [state.number - server.states()[0].number for state in server.states()] == [0, 1, 2]
+
+
 async def test_rows_of_an_earlier_life_are_sent_on_connecting(broker: City, tmp_path: Path) -> None:
     async with gateway(broker, tmp_path) as edge:
         await edge.events(4)

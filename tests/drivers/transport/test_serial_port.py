@@ -54,3 +54,15 @@ async def test_a_file_that_is_no_port_is_told(tmp_path: Path) -> None:
     path.write_bytes(b"")
     with pytest.raises(LineDown, match="cannot be opened"):
         await SerialPort(LineConfig("modbus-rtu", str(path))).open(lambda _: None, lambda _: None)
+
+
+async def test_a_pseudo_terminal_is_opened_again_and_again_whatever_the_parity(tmp_path: Path) -> None:
+    master, slave = os.openpty()
+    link = tmp_path / "tty"
+    link.symlink_to(os.ttyname(slave))
+    port = SerialPort(LineConfig("dlt645", str(link), 2400, "E"))
+    for _ in range(3):
+        await port.open(lambda _: None, lambda _: None)
+        await port.close()
+    os.close(master)
+    os.close(slave)

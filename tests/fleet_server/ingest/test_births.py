@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from fleet_server.ingest.births import MAX_CHANNELS, TooManyChannels, channels_of, make_plan, merge_channels
 from protocols.edge.birth import ChannelDescription, Kind
-from protocols.edge.columns import F32LE
+from protocols.edge.columns import F32LE, I64LE
 
 
 def channel(name: str, alias: int = 0) -> ChannelDescription:
@@ -22,6 +22,20 @@ def test_a_name_never_changes_its_index_whatever_births_come(births: list[list[s
         assert [item["name"] for item in known][: len(before)] == before
         assert {item["name"] for item in known if not item.get("gone")} == set(names)
         assert len({item["name"] for item in known}) == len(known)
+
+
+def test_a_counter_keeps_the_rollover_of_every_scale_and_the_newest_birth_of_a_scale_decides() -> None:
+    def born(scale: int, rollover: int | None) -> list[ChannelDescription]:
+        return [ChannelDescription(0, 0, "e", "energy", "kWh", Kind.COUNTER, I64LE, scale, 1000, rollover=rollover)]
+
+    known = merge_channels([], born(-2, 10**8))
+    assert known[0]["rollovers"] == {"-2": 10**8}
+    known = merge_channels(known, born(-3, 10**9))
+    assert known[0]["rollovers"] == {"-2": 10**8, "-3": 10**9}
+    assert merge_channels(merge_channels(known, []), born(-3, 10**9)) == known
+    known = merge_channels(known, born(-3, None))
+    assert known[0]["rollovers"] == {"-2": 10**8}
+    assert "rollovers" not in merge_channels(known, born(-2, None))[0]
 
 
 def test_a_device_that_invents_names_without_end_is_stopped() -> None:

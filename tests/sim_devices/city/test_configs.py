@@ -7,17 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import config as agent_config
-from drivers.catalog import BUILTIN as DRIVERS
+from drivers.catalog import ALL as DRIVERS
 from fleet_server import config as fleet_config
 from sim_devices import config as sim_config
 from sim_devices.city import block, configs
+from sim_devices.city.parts import MODEM
 from sim_devices.city.private import keep_secret, private_folder
 
 
 def addresses(folder: Path) -> configs.Addresses:
     buses = [bus for gateway in block.gateways() for bus in gateway.buses]
-    where = {bus.name: f"127.0.0.1:{5020 + at}" for at, bus in enumerate(buses)}
-    where["pole-line"] = str(folder / "pole-line")
+    where = {
+        bus.name: str(folder / bus.name) if bus.on_port else f"127.0.0.1:{5020 + at}" for at, bus in enumerate(buses)
+    }
     return configs.Addresses(where, "mqtt://127.0.0.1:1883", 8080)
 
 
@@ -25,7 +27,9 @@ def test_the_simulator_reads_every_device_of_the_block(tmp_path: Path) -> None:
     text = configs.simulation(block.gateways(), addresses(tmp_path), 3, tmp_path / "c", tmp_path / "j.jsonl")
     config = sim_config.load(configs.write(tmp_path / "sim" / "sim.toml", text))
     read = [device.code for bus in config.buses for device in bus.devices]
-    assert read == [device.code for gateway in block.gateways() for device in gateway.devices]
+    buses = [bus for gateway in block.gateways() for bus in gateway.buses]
+    assert read == [device.code for bus in buses if bus.kind != MODEM for device in bus.devices]
+    assert [modem.name for modem in config.modems] == [bus.name for bus in buses if bus.kind == MODEM]
     assert (config.seed, config.control, config.journal) == (3, tmp_path / "c", tmp_path / "j.jsonl")
 
 
@@ -38,7 +42,7 @@ def test_each_gateway_reads_its_own_with_all_its_channels(tmp_path: Path) -> Non
         config = agent_config.load(path, {}, DRIVERS)
         assert config.gateway.code == gateway.code
         assert [d.code for bus in config.buses for d in bus.devices] == [d.code for d in gateway.devices]
-        assert [bus.driver for bus in config.buses] == [configs.DRIVERS[bus.kind] for bus in gateway.buses]
+        assert [bus.driver for bus in config.buses] == [bus.driver(bus.protocol) for bus in gateway.buses]
 
 
 def test_the_fleet_server_finds_its_ways_into_the_database(tmp_path: Path) -> None:

@@ -4,13 +4,14 @@ import json
 
 import pytest
 
-from drivers.base import Span
+from drivers.base import Reading, Span
+from drivers.modbus.decode import Entry
 from drivers.modbus.template import load_model
 from protocols.quality import is_bad
 from sim_devices.modbus.device import RegisterDevice
 from sim_devices.modbus.registers import Table
-from sim_devices.models import BUILTIN
 from sim_devices.models.base import Device, Options
+from sim_devices.models.catalog import BUILTIN
 from sim_devices.world import World
 from tests.sim_devices.slaves import slave
 
@@ -47,7 +48,8 @@ def test_the_gateways_template_finds_in_the_registers_what_the_simulator_meant(n
             for reading in model.decode(Span(point.space, point.address, point.length), data):
                 channel = model.channels[reading.channel]
                 if channel.name not in device.values:
-                    continue  # a bit of a status word
+                    _assert_bits_of_a_word(device, model.entries[reading.channel], reading)
+                    continue
                 meant = device.values[channel.name]
                 if meant is None or meant != meant:
                     assert reading.value is None
@@ -60,6 +62,17 @@ def test_the_gateways_template_finds_in_the_registers_what_the_simulator_meant(n
                 assert shown == pytest.approx(float(meant), abs=0.51 * step + 1e-6 * abs(float(meant)))
                 compared += 1
     assert compared > 100
+
+
+def _assert_bits_of_a_word(device: Device, entry: Entry, reading: Reading) -> None:
+    (field,) = (
+        each
+        for each in slave(device).LAYOUT.fields
+        if (each.table, each.address, each.type) == (str(entry.table), entry.address, entry.type)
+    )
+    assert entry.bits is not None, f"{entry.channel.name} is no value of the simulator"
+    lowest, width = entry.bits
+    assert reading.value == int(device.values[field.name] or 0) >> lowest & (1 << width) - 1
 
 
 @pytest.mark.parametrize("name", sorted(REGISTERS))

@@ -125,7 +125,7 @@ document.addEventListener("htmx:after:request", ({ detail }) => {
   dialog.querySelector("form").reset();
 });
 
-const GO = { o: "/", g: "/gateways", d: "/devices", q: "/quarantine", c: "/codes", u: "/users", t: "/tokens" };
+const GO = { o: "/", g: "/gateways", d: "/devices", m: "/meters", q: "/quarantine", c: "/codes", u: "/users", t: "/tokens" };
 let going = -Infinity; // when g was pressed
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;

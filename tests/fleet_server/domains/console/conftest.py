@@ -129,6 +129,7 @@ class FakeCity:
         self.quarantined: list[QuarantineItem] = []
         self.offline: set[str] = set()
         self.faults: dict[tuple[str, str], Quality] = {}
+        self.causes: dict[str, str] = {}  # by device: what its gateway says is wrong
         self.dropped = self.missing = False
         self.gateway_list = [
             GatewaySummary("D1101149001000077A", "东侧灯杆网关", *DIVISION, NOW - timedelta(days=40), "in-service"),
@@ -259,7 +260,12 @@ class FakeCity:
             online = code not in self.offline
             seen = self.time if online else self.started - timedelta(minutes=7)
             health = tuple(
-                DeviceHealthNow(device.code, self.faults.get((device.code, "*")) is None, self.started, "")
+                DeviceHealthNow(
+                    device.code,
+                    self.faults.get((device.code, "*")) is None,
+                    self.started,
+                    self.causes.get(device.code, ""),
+                )
                 for device in self.device_list
                 if device.gateway == code
             )

@@ -28,7 +28,7 @@ async def test_a_page_renders_in_both_languages(browse: httpx.AsyncClient, path:
 @pytest.mark.parametrize("path", PAGES[:5])
 async def test_what_htmx_asks_for_comes_without_the_frame(browse: httpx.AsyncClient, path: str) -> None:
     answer = await browse.get(path, headers=HTMX)
-    assert ("<html" in answer.text) is (path == f"/devices/{LAMP}")
+    assert "<html" not in answer.text
 
 
 async def test_the_overview_counts_what_is_online_reachable_and_bad(browse: httpx.AsyncClient, city: Any) -> None:
@@ -117,6 +117,27 @@ async def test_a_bad_value_is_struck_and_its_reason_written(browse: httpx.AsyncC
     page = (await browse.get(f"/devices/{LAMP}")).text
     assert re.search(r'class="value is-bad" data-value data-device="\w+" data-channel="lamp_current"', page)
     assert "Out of limits" in page
+
+
+@pytest.mark.parametrize(
+    ("is_away", "language", "said"),
+    [
+        (True, "en", "Does not answer its gateway. unit 2: no answer within 0.5 s"),
+        (True, "zh", "设备不应答网关轮询。unit 2: no answer within 0.5 s"),
+        (False, "en", "Answers its gateway, but with faults in the last minute. unit 2: no answer within 0.5 s"),
+        (False, "zh", "设备应答网关，但最近一分钟内出现故障。unit 2: no answer within 0.5 s"),
+    ],
+)
+@pytest.mark.parametrize("headers", [{}, HTMX])
+async def test_a_device_page_says_the_cause_that_its_gateway_gave_at_once_and_when_polled(
+    browse: httpx.AsyncClient, city: Any, is_away: bool, language: str, said: str, headers: dict[str, str]
+) -> None:
+    city.causes[LAMP] = "unit 2: no answer within 0.5 s"
+    if is_away:
+        city.faults[(LAMP, "*")] = Quality.BAD_TIMEOUT
+    page = (await browse.get(f"/devices/{LAMP}", headers={**headers, "accept-language": language})).text
+    assert said in page
+    assert ("<html" in page) is not bool(headers)
 
 
 async def test_names_from_the_field_are_text_and_never_markup(browse: httpx.AsyncClient, city: Any) -> None:

@@ -1,0 +1,144 @@
+"""The kit's commands of `hutong-sim`."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+OK, FAILED, WRONG = 0, 1, 2
+
+
+def add_commands(commands: Any) -> None:
+    """`commands` are argparse's subparsers."""
+    new = commands.add_parser(
+        "new",
+        help="begin a driver: code or template, simulator, tests, both languages",
+        description="Makes a folder with all that a new kind of device needs; its tests are green at once.",
+    )
+    new.add_argument("what", choices=("driver",), metavar="driver")
+    new.add_argument("name", metavar="NAME", help="small letters and digits, like acme-tank: the maker's name first")
+    kinds = "code for a protocol of its own (unless given), template for a Modbus register map"
+    new.add_argument("--kind", choices=("code", "template"), default="code", help=kinds)
+    new.add_argument("--dir", type=Path, default=Path(), help="where the folder is made (here)")
+    new.set_defaults(action=_new)
+
+    bring = commands.add_parser(
+        "import",
+        help="make a device template of a vendor's register list",
+        description="Makes a template of Modbus registers (docs/devices.md) of a list saved as CSV, in UTF-8 or "
+        "GB18030, with a header in English or Chinese. Each row that cannot be used is told with its line and why, and "
+        "the exit status is 1 then.",
+    )
+    bring.add_argument("list", type=Path, metavar="CSV")
+    bring.add_argument("--model", required=True, metavar="NAME", help="what the model is called")
+    bring.add_argument("--base", choices=("auto", "0", "1"), default="auto",
+                       help="what the list calls the first address; auto: 40001 and the like as old manuals have them, "
+                            "others from 0")  # fmt: skip
+    bring.add_argument("--table", choices=("coil", "discrete", "input", "holding"),
+                       help="for lists that do not say in which table a register is")  # fmt: skip
+    bring.add_argument("--dir", type=Path, default=Path(), help="where NAME.toml is written (here)")
+    bring.set_defaults(action=_import)
+
+    replay = commands.add_parser(
+        "replay",
+        help="play a journal again: its Modbus devices, with the values they had",
+        description="Serves the Modbus devices of a journal (docs/simulators.md) on one TCP port. Their registers hold "
+        "what was read from them, moment by moment, from its beginning to its end, and then stay. Faults are not "
+        "played, and nothing can be written.",
+    )
+    replay.add_argument("journal", type=Path, metavar="JOURNAL")
+    replay.add_argument("--listen", default="127.0.0.1:5020", metavar="HOST:PORT", help="where (127.0.0.1:5020)")
+    replay.add_argument("--device", action="append", default=[], metavar="CODE", help="only this one; may be repeated")
+    replay.add_argument("--speed", type=float, default=1.0, help="so many times as fast (1)")
+    replay.set_defaults(action=_replay)
+
+
+def _new(options: argparse.Namespace) -> int:
+    from sim_devices.kit import scaffold
+
+    try:
+        folder = scaffold.create(options.name, options.kind, options.dir)
+    except (scaffold.Refused, OSError) as error:
+        print(f"hutong-sim new: {error}", file=sys.stderr)
+        return WRONG
+    print(scaffold.next_steps(folder, options.kind))
+    return OK
+
+
+def _import(options: argparse.Namespace) -> int:
+    from sim_devices.kit import register_list
+    from sim_devices.kit.register_row import NAME
+
+    target = options.dir / f"{options.model}.toml"
+    try:
+        if not NAME.fullmatch(options.model):
+            raise register_list.Unreadable(
+                f"{options.model!r} is no name for a model: small letters, digits and '_', at most 48, a letter first"
+            )
+        if target.exists():
+            raise register_list.Unreadable(f"{target} is there already; remove it, or choose another name")
+        imported = register_list.read(options.list.read_bytes(), options.base, options.table)
+        if imported.channels:
+            target.write_text(register_list.render(options.model, imported), "utf-8")
+    except (register_list.Unreadable, OSError) as error:
+        print(f"hutong-sim import: {options.list}: {error}", file=sys.stderr)
+        return WRONG
+    for note in imported.notes:
+        print(f"{options.list}: {note}", file=sys.stderr)
+    for line, why in imported.refused:
+        print(f"{options.list}:{line}: refused: {why}", file=sys.stderr)
+    rows = len(imported.channels) + len(imported.refused)
+    print(f"{len(imported.channels)} of {rows} rows taken, {len(imported.refused)} refused"
+          + (f": {target}" if imported.channels else "; nothing was written"))  # fmt: skip
+    if imported.channels:
+        print("Look through it before it is used: titles in both languages, quantities, counters, limits.")
+    return FAILED if imported.refused or not imported.channels else OK
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from sim_devices.kit import replay
+
+    host, _, port = options.listen.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535 or not options.speed > 0:
+        print("hutong-sim replay: --listen is to be host:port, and --speed above 0", file=sys.stderr)
+        return WRONG
+    try:
+        with options.journal.open(encoding="utf-8") as lines:
+            recording = replay.read(lines, options.device)
+        devices = replay.by_unit(recording)
+    except (OSError, UnicodeDecodeError, replay.Unusable) as error:
+        print(f"hutong-sim replay: {options.journal}: {error}", file=sys.stderr)
+        return WRONG
+    try:
+        asyncio.run(_serve(recording, devices, host, int(port), options.speed))
+    except OSError as error:
+        print(f"hutong-sim replay: {options.listen}: {error.strerror or error}", file=sys.stderr)
+        return FAILED
+    return OK
+
+
+async def _serve(recording: Any, devices: Any, host: str, port: int, speed: float) -> None:
+    """Until it is cancelled."""
+    from sim_devices.clock import Clock
+    from sim_devices.faults import Faults
+    from sim_devices.modbus.session import PROTOCOL
+    from sim_devices.servers import TcpServer
+
+    def advance(now_ms: int) -> None:
+        for device in devices.values():
+            device.now_ms = now_ms
+
+    slaves = PROTOCOL.gather(devices, Faults(seed=0), advance, None)
+    server = TcpServer("replay", host, port, slaves, Clock(recording.begin, speed).now, kind="tcp")
+    await server.start()
+    seconds = (recording.end - recording.begin) / 1000 / speed
+    print(f"{len(devices)} devices of {seconds:.0f} s on {server.address}:", flush=True)
+    for unit, device in devices.items():
+        print(f"  unit {unit}  {device.code}", flush=True)
+    if recording.others:
+        print(f"  {recording.others} lines are of other protocols than Modbus, and are not played", flush=True)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await server.close()

@@ -25,6 +25,7 @@ class Quality(IntEnum):
     BAD_DEVICE_FAILURE = 0x808B
     BAD_SENSOR_FAILURE = 0x808C
     BAD_OUT_OF_SERVICE = 0x808D
+    BAD_NO_DATA = 0x809B  # nothing is wrong: the device says that it has nothing to tell now
 
 
 def is_bad(code: int) -> bool:

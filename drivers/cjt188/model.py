@@ -63,7 +63,7 @@ def _read(index: int, entry: Entry, raw: bytes) -> Reading:
     try:
         value = place.format.decode(raw[place.at : place.at + place.format.length])
         if value is None:
-            return Reading(index, None, Quality.BAD_SENSOR_FAILURE)
+            return Reading(index, None, Quality.BAD_NO_DATA)
         if place.unit_at is not None and raw[place.unit_at : place.unit_at + 1] != bytes((place.unit,)):
             return Reading(index, None, Quality.BAD_CONFIGURATION_ERROR)
     except RemoteProtocolError as error:

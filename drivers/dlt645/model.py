@@ -75,5 +75,5 @@ class MeterModel:
                 value = entry.format.decode(data)
             except RemoteProtocolError as error:
                 raise Nonsense(f"data {identifier(span):08X}, {entry.channel.name}: {error}") from None
-            found.append(Reading(index, value, Quality.GOOD if value is not None else Quality.BAD_SENSOR_FAILURE))
+            found.append(Reading(index, value, Quality.GOOD if value is not None else Quality.BAD_NO_DATA))
         return Readings.of(found)

@@ -100,7 +100,7 @@ def _reading(entry: Entry, records: Mapping[Selector, Record]) -> tuple[Number |
 def _value(entry: Entry, record: Record) -> tuple[Number | None, Quality]:
     value = record.value
     if isinstance(value, Missing):
-        return None, Quality.BAD_SENSOR_FAILURE
+        return None, Quality.BAD_NO_DATA
     if not isinstance(value, int | float):
         return None, Quality.BAD_CONFIGURATION_ERROR
     number = _shifted(value, record.exponent + entry.shift, entry.channel.kind)

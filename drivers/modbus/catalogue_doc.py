@@ -35,7 +35,8 @@ sentinels = [0xFFFFFFFFFFFFFFFF]
 | `order` | of bytes, A the highest: `ABCD` (unless told), `CDAB` low word first, `BADC` bytes swapped, `DCBA` both |
 | `scale` | an exact decimal as a text: value = register x scale; it travels as an integer and an exponent |
 | `bit`, `width` | a bit field: its lowest bit, and how many (1 unless told) |
-| `sentinels` | bit patterns that mean "no value"; NaN and infinity always do |
+| `sentinels` | bit patterns that mean "the sensor has failed"; NaN and infinity always do |
+| `absent` | bit patterns that mean "nothing to tell now": no vehicle below, no session, a function this unit lacks |
 | `writable` | for `coil` and `holding`; what was written is read back from the same place |
 | `single_writes` (in `requests`) | `false` for devices that know function 10 only |
 """
@@ -44,8 +45,11 @@ sentinels = [0xFFFFFFFFFFFFFFFF]
 def where(entry: Entry) -> str:
     last = entry.address + entry.length - 1
     place = f"{entry.table} {entry.address}" + (f"-{last}" if entry.length > 1 else "")
-    no_value = ", ".join(f"{number:.8g}" for number in sorted(entry.sentinels))
-    return f"{place}, {' '.join(_type(entry))}" + (f"; no value: {no_value}" if no_value else "")
+    told = f"{place}, {' '.join(_type(entry))}"
+    for words, numbers in (("failed", entry.sentinels), ("nothing to tell", entry.absent)):
+        if numbers:
+            told += f"; {words}: " + ", ".join(f"{number:.8g}" for number in sorted(numbers))
+    return told
 
 
 def _type(entry: Entry) -> Iterable[str]:

@@ -19,8 +19,9 @@ Decode = Callable[[bytes], Readings]
 
 
 class Entry(NamedTuple):
-    """Where a channel stands, and how. `bits` is (lowest, width) inside an integer; `sentinels` are raw values.
+    """Where a channel stands, and how. `bits` is (lowest, width) inside an integer.
 
+    `sentinels` and `absent` are raw values: the sensor has failed; there is nothing to tell now.
     In the tables of bits, `type` is empty.
     """
 
@@ -32,6 +33,7 @@ class Entry(NamedTuple):
     scale: Scale = Scale(1, 0)
     bits: tuple[int, int] | None = None
     sentinels: frozenset[Number] = frozenset()
+    absent: frozenset[Number] = frozenset()
 
     @property
     def length(self) -> int:
@@ -80,7 +82,8 @@ def _compile_registers(inside: list[tuple[int, Entry]], span: Span) -> Decode:
     here = list(enumerate(entry for _, entry in inside))
     bit_fields = [(at, entry.bits[0], (1 << entry.bits[1]) - 1) for at, entry in here if entry.bits is not None]
     too_wide = [at for at, entry in here if _may_be_too_wide(entry)]
-    guards = [(at, sources[at], entry.sentinels) for at, entry in here if entry.sentinels]
+    guards = [(at, sources[at], entry.sentinels, Quality.BAD_SENSOR_FAILURE) for at, entry in here if entry.sentinels]
+    guards += [(at, sources[at], entry.absent, Quality.BAD_NO_DATA) for at, entry in here if entry.absent]
     floats = [(at, sources[at]) for at, entry in here if NUMBER_TYPES[entry.type].is_float]
     only_floats = plain and len(floats) == len(fields)
 
@@ -91,7 +94,7 @@ def _compile_registers(inside: list[tuple[int, Entry]], span: Span) -> Decode:
         for at, lowest, mask in bit_fields:
             values[at] = values[at] >> lowest & mask
         lost = [(at, Quality.BAD_OUT_OF_RANGE) for at in too_wide if abs(values[at]) > MAX_I64]
-        lost += [(at, Quality.BAD_SENSOR_FAILURE) for at, source, words in guards if numbers[source] in words]
+        lost += [(at, why) for at, source, words, why in guards if numbers[source] in words]
         # NaN and infinity never travel, whether or not the model lists them; one of them makes the sum another.
         total = sum(numbers if only_floats else [numbers[source] for _, source in floats])
         if not math.isfinite(total):

@@ -87,6 +87,6 @@ class RegisterModel:
             number = entry.scale.to_raw(value)
             if not kind.lowest <= number <= kind.highest:
                 raise ValueError(f"{value} does not fit {entry.type}")
-        if number in entry.sentinels:
+        if number in entry.sentinels | entry.absent:
             raise ValueError(f"{value} would be read as 'no value'")
         return to_wire(entry.order, struct.pack("<" + kind.code, number))

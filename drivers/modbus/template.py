@@ -30,6 +30,7 @@ REGISTER_KEYS = (
     "bit",
     "width",
     "sentinels",
+    "absent",
 )
 
 DEFAULT_GAP = 8  # unwanted registers are cheaper than another request: 16 bytes against 8 and a turn-around
@@ -118,7 +119,8 @@ def _register_entry(section: Section, table: Table) -> Entry:
         writable=writable,
     )
     order = section.choice("order", {order: order for order in ORDERS}, "ABCD")
-    return Entry(channel, table, address, type_name, order, scale, bits, _sentinels(section, kind_of_number))
+    sentinels, absent = (_patterns(section, key, kind_of_number) for key in ("sentinels", "absent"))
+    return Entry(channel, table, address, type_name, order, scale, bits, sentinels, absent)
 
 
 def _bits(section: Section, number: NumberType) -> tuple[int, int] | None:
@@ -138,12 +140,12 @@ def _tag(number: NumberType, scale: Scale, bits: tuple[int, int] | None) -> int:
     return I32LE if bits else document.whole_number_tag(number.highest * scale.mantissa)
 
 
-def _sentinels(section: Section, number: NumberType) -> frozenset[Number]:
+def _patterns(section: Section, key: str, number: NumberType) -> frozenset[Number]:
     """Raw bits, such as 0x8000 for the lowest i16, in the order ABCD; NaN needs no mention."""
-    if not section.has("sentinels"):
+    if not section.has(key):
         return frozenset()
-    items = section.raw("sentinels")
+    items = section.raw(key)
     size = 2 * number.registers
     if not isinstance(items, list) or not all(type(item) is int and 0 <= item < 1 << 8 * size for item in items):
-        raise section.wrong("sentinels", f"must be a list of {8 * size}-bit patterns, such as [0x{'80' * size}]")
+        raise section.wrong(key, f"must be a list of {8 * size}-bit patterns, such as [0x{'80' * size}]")
     return frozenset(struct.unpack(">" + number.code, item.to_bytes(size, "big"))[0] for item in items)

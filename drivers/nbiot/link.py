@@ -54,7 +54,7 @@ class LinkModel:
     def decode(self, span: Span, raw: bytes) -> Readings:  # noqa: ARG002 - there is one span
         numbers = dict(zip(FIGURES, _FORM.unpack(raw), strict=True))
         return Readings.of(
-            Reading(index, None, Quality.BAD_SENSOR_FAILURE)
+            Reading(index, None, Quality.BAD_NO_DATA)
             if numbers[figure] == _NO_VALUE
             else Reading(index, numbers[figure], Quality.GOOD)
             for index, figure in enumerate(self.figures)

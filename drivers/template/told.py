@@ -37,7 +37,7 @@ class Told:
     def reading(self, index: int, value: Value | None) -> Reading:
         """What `value` says of channel `index`; one that says nothing has no value, and the reason as quality."""
         if value is None or value in self.absent:
-            return Reading(index, None, Quality.BAD_SENSOR_FAILURE)
+            return Reading(index, None, Quality.BAD_NO_DATA)
         if isinstance(value, str):
             if value in self.words:
                 return Reading(index, self.words[value], Quality.GOOD)
@@ -47,7 +47,7 @@ class Told:
             value = number
         number = Decimal(value)
         if number in self.absent:
-            return Reading(index, None, Quality.BAD_SENSOR_FAILURE)
+            return Reading(index, None, Quality.BAD_NO_DATA)
         if number and abs(number.adjusted()) > MAX_MAGNITUDE:
             # Too small to be anything but 0 is 0; too large fits nowhere.
             small = number.adjusted() < 0

@@ -106,6 +106,8 @@ def quality_key(code: int) -> str:
 
 
 def quality_class(code: int) -> str:
+    if code == Quality.BAD_NO_DATA:
+        return "absent"
     return "bad" if is_bad(code) else "uncertain" if is_uncertain(code) else "good"
 
 

@@ -36,6 +36,7 @@ class Look(StrEnum):
     BAD = "bad"
     UNCERTAIN = "uncertain"
     STALE = "stale"
+    ABSENT = "absent"  # the device says that it has nothing to tell now
     GOOD = "good"
 
 
@@ -50,6 +51,8 @@ def look(channel: ChannelNow, now: datetime) -> Look:
     """Stale goes before its quality: an old Good says nothing of the present, nor does an old Bad."""
     if channel.at is None or now - channel.at > stale_after(channel.period_ms):
         return Look.STALE
+    if channel.quality == Quality.BAD_NO_DATA:
+        return Look.ABSENT
     if is_bad(channel.quality):
         return Look.BAD
     return Look.UNCERTAIN if is_uncertain(channel.quality) else Look.GOOD

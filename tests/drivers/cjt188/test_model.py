@@ -39,7 +39,7 @@ def test_the_published_record_with_one_value_alone_keeps_that_one() -> None:
     raw = bytes.fromhex("005959002CFFFFFFFF2CFFFFFFFFFFFFFF0000")
     shown = named(raw)
     assert (shown["total"].value, shown["total"].quality) == (595_900, Quality.GOOD)
-    assert (shown["settlement"].value, shown["settlement"].quality) == (None, Quality.BAD_SENSOR_FAILURE)
+    assert (shown["settlement"].value, shown["settlement"].quality) == (None, Quality.BAD_NO_DATA)
 
 
 def test_a_value_in_another_unit_than_the_models_is_no_value() -> None:

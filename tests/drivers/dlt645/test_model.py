@@ -56,7 +56,7 @@ def test_a_block_is_taken_apart() -> None:
     shown = named(THREE.decode(VOLTAGES, bytes.fromhex("4822 FFFF 1723")))
     assert shown == {
         "voltage_a": Reading(8, 2248, Quality.GOOD),
-        "voltage_b": Reading(9, None, Quality.BAD_SENSOR_FAILURE),
+        "voltage_b": Reading(9, None, Quality.BAD_NO_DATA),
         "voltage_c": Reading(10, 2317, Quality.GOOD),
     }
     shown = named(THREE.decode(Span("0203..00", 0, 4), bytes.fromhex("001280 000100 000200 008380")))

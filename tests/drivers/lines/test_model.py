@@ -62,7 +62,7 @@ def test_the_channels_of_one_line_come_of_one_request() -> None:
 def test_an_empty_field_has_no_value_and_a_reason() -> None:
     model = parse_model(TWO, "two.toml")
     (_, humidity) = model.decode(Span(*model.points[0][:3]), b"T=21.5;H=")
-    assert (humidity.value, humidity.quality) == (None, Quality.BAD_SENSOR_FAILURE)
+    assert (humidity.value, humidity.quality) == (None, Quality.BAD_NO_DATA)
 
 
 def test_a_line_that_is_not_as_declared_is_nonsense() -> None:

@@ -94,8 +94,8 @@ def test_a_gauge_is_rounded_to_its_scale_and_may_be_a_float() -> None:
 
 
 def test_a_value_that_the_meter_marks_invalid_is_a_sensors_failure() -> None:
-    assert one(GAUGE, "0a5aeeee") == Reading(0, None, Quality.BAD_SENSOR_FAILURE)
-    assert one(GAUGE, "02590080") == Reading(0, None, Quality.BAD_SENSOR_FAILURE)
+    assert one(GAUGE, "0a5aeeee") == Reading(0, None, Quality.BAD_NO_DATA)
+    assert one(GAUGE, "02590080") == Reading(0, None, Quality.BAD_NO_DATA)
 
 
 def test_a_value_of_an_error_state_is_not_taken_for_the_present_one() -> None:

@@ -65,6 +65,7 @@ def test_what_an_i64_cannot_hold_has_no_value_but_a_quality() -> None:
 def test_sentinels_and_what_is_no_number_have_no_value() -> None:
     assert decode(entry("i16", sentinels=frozenset({-32768})), "8000") == Reading(3, None, NO_VALUE)
     assert decode(entry("i16", sentinels=frozenset({-32768})), "7FFF") == Reading(3, 32767, Quality.GOOD)
+    assert decode(entry("u16", absent=frozenset({0xFFFF})), "FFFF") == Reading(3, None, Quality.BAD_NO_DATA)
     (largest,) = struct.unpack(">f", bytes.fromhex("7F7FFFFF"))
     assert decode(entry("f32", sentinels=frozenset({largest})), "7F7F FFFF") == Reading(3, None, NO_VALUE)
     for not_finite in ("7FC0 0000", "7F80 0000", "FF80 0000"):

@@ -29,7 +29,7 @@ def test_what_a_module_does_not_know_has_no_value_and_the_coarse_signal_stands_i
     readings = model.decode(SPAN, pack(LinkFigures(), -87, Registration.SEARCHING, 0))
     known = {model.channels[each.channel].name: each.value for each in readings if each.value is not None}
     assert known == {"registration": 2, "rssi": -870, "recoveries": 0}
-    assert {each.quality for each in readings if each.value is None} == {Quality.BAD_SENSOR_FAILURE}
+    assert {each.quality for each in readings if each.value is None} == {Quality.BAD_NO_DATA}
 
 
 def test_the_templates_are_those_of_the_folder_and_a_file_of_ones_own_may_name_a_figure_otherwise(

@@ -70,7 +70,7 @@ def test_the_gateways_template_finds_in_the_lines_what_the_simulator_meant(simul
             channel = rig.model.channels[reading.channel]
             meant = rig.device.values[channel.name] if channel.name != "rain" else rig.device.rain_mm  # type: ignore[attr-defined]
             if meant is None:
-                assert (reading.value, reading.quality) == (None, Quality.BAD_SENSOR_FAILURE)
+                assert (reading.value, reading.quality) == (None, Quality.BAD_NO_DATA)
                 continue
             assert reading.value is not None
             step = 10.0**channel.scale if channel.name != "pressure" else 10.0

@@ -220,7 +220,7 @@ export class Plot {
     ctx.save();
     xs.forEach((at, i) => {
       const kind = qualityClass(this.qualities[i] ?? 0);
-      if (kind === "good" || at < this.range[0] || at > this.range[1]) return;
+      if (kind === "good" || kind === "absent" || at < this.range[0] || at > this.range[1]) return;
       const x = u.valToPos(at, "x", true);
       const next = i + 1 < xs.length ? u.valToPos(xs[i + 1], "x", true) : x + 3 * scale;
       ctx.fillStyle = this.colours[kind];

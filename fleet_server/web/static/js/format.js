@@ -54,13 +54,14 @@ export function moment(ms) {
 export const clock = (ms) => moment(ms).slice(11);
 
 // OPC UA quality: the two highest bits are the class (OPC 10000-4, 7.39.1).
-export const qualityClass = (code) => ((code & 0xc000) === 0x8000 ? "bad" : (code & 0xc000) === 0x4000 ? "uncertain" : "good");
+const NO_DATA = 0x809b; // nothing is wrong: the device has nothing to tell now
+export const qualityClass = (code) => (code === NO_DATA ? "absent" : (code & 0xc000) === 0x8000 ? "bad" : (code & 0xc000) === 0x4000 ? "uncertain" : "good");
 const QUALITY = {
   0x0000: "good", 0x0030: "good_clamped", 0x0096: "good_local_override", 0x4000: "uncertain", 0x4090: "uncertain_last_usable",
   0x4091: "uncertain_substitute", 0x4092: "uncertain_initial", 0x4093: "uncertain_not_accurate", 0x4094: "uncertain_eu_exceeded",
   0x4095: "uncertain_sub_normal", 0x8000: "bad", 0x8005: "bad_communication_error", 0x800a: "bad_timeout", 0x8031: "bad_no_communication",
   0x8032: "bad_waiting_for_initial_data", 0x803c: "bad_out_of_range", 0x8089: "bad_configuration_error", 0x808a: "bad_not_connected",
-  0x808b: "bad_device_failure", 0x808c: "bad_sensor_failure", 0x808d: "bad_out_of_service",
+  0x808b: "bad_device_failure", 0x808c: "bad_sensor_failure", 0x808d: "bad_out_of_service", 0x809b: "bad_no_data",
 };
 export const qualityWord = (code, t) => t("quality." + (QUALITY[code] ?? qualityClass(code)));
 

@@ -94,6 +94,9 @@ def test_a_device_is_unreachable_only_when_everything_recent_failed_to_be_read()
     assert view(silent, CHANNEL).look is Look.UNCERTAIN
     assert view(broken, broken).look is Look.UNCERTAIN
     assert view(CHANNEL, CHANNEL).look is Look.GOOD
+    absent = replace(CHANNEL, value=None, quality=int(Quality.BAD_NO_DATA))
+    # An empty parking space is no fault.
+    assert (view(absent, CHANNEL).look, view(absent, CHANNEL).bad) == (Look.GOOD, 0)
     assert device_look(()) is Look.STALE
 
 

@@ -174,6 +174,30 @@ class CounterReading:
 
 
 @dataclass(frozen=True)
+class CounterSpan:
+    """A counter of a device over [start, end), which are whole minutes or hours."""
+
+    device: str
+    channel: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, eq=False)
+class CounterEnds:
+    """The last reading of each minute or hour that had one, exactly, in columns in order of `t` (UTC, ms); Uncertain
+    ones too. `value`, `low` and `high` are it and the extremes of its minute or hour as floats: rounding keeps their
+    order, so that they show whether the counter did more than rise."""
+
+    t: npt.NDArray[np.int64]
+    mantissa: npt.NDArray[np.int64]
+    scale: npt.NDArray[np.int64]
+    value: npt.NDArray[np.float64]
+    low: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class DeviceHealthNow:
     code: str
     reachable: bool
@@ -267,6 +291,10 @@ class Telemetry(Protocol):
         self, code: str, channel: str, at: datetime
     ) -> tuple[CounterReading | None, CounterReading | None]:
         """The last Good reading before `at` and the first at or after it."""
+        ...
+
+    async def counter_ends(self, spans: Sequence[CounterSpan], step: Literal["minute", "hour"]) -> list[CounterEnds]:
+        """Of each span, in their order, read of the roll-ups in one question; empty where nothing was ever said."""
         ...
 
     async def gateways_now(self, codes: Sequence[str]) -> dict[str, GatewayNow]: ...

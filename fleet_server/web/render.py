@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse
 
 from fleet_server.web import format as fmt
 from fleet_server.web.i18n import LANGUAGES, Catalogue, choose_language
+from fleet_server.web.places import component_name
 from fleet_server.web.static_files import StaticAssets
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -101,6 +102,11 @@ def _title(context: TemplateContext, names: Mapping[str, str], fallback: str = "
 
 
 @pass_context
+def _component(context: TemplateContext, code: str) -> str:
+    return component_name(code, context["t"])
+
+
+@pass_context
 def _quality(context: TemplateContext, code: int) -> str:
     return str(context["t"](fmt.quality_key(code)))
 
@@ -112,6 +118,7 @@ def _millis(moment: datetime | None) -> int | str:
 _FILTERS: dict[str, Any] = {
     "age": _age,
     "title_in": _title,
+    "component": _component,
     "quality": _quality,
     "quality_class": fmt.quality_class,
     "number": fmt.number,

@@ -18,6 +18,7 @@ from fleet_server.kernel.ports import (
     IncarnationProof,
 )
 from fleet_server.web.format import NO_VALUE, measured, unit
+from fleet_server.web.places import component_order
 from protocols.quality import Quality, is_bad, is_uncertain
 
 STALE_PERIODS = 3
@@ -128,11 +129,16 @@ class Group:
 
 
 def group(views: Iterable[DeviceView], by: Callable[[DeviceSummary], str]) -> tuple[Group, ...]:
-    """Groups in order of their keys, devices without one last."""
+    """Groups in the order of `group_order`."""
     groups: dict[str, list[DeviceView]] = {}
     for view in views:
         groups.setdefault(by(view.device), []).append(view)
-    return tuple(Group(key, tuple(groups[key])) for key in sorted(groups, key=lambda key: (key == "", key)))
+    return tuple(Group(key, tuple(groups[key])) for key in sorted(groups, key=group_order))
+
+
+def group_order(key: str) -> tuple[bool, tuple[str, ...]]:
+    """Poles and compartments by class and number, others by their words; devices that belong nowhere last."""
+    return key == "", component_order(key)
 
 
 GROUPINGS: Mapping[str, Callable[[DeviceSummary], str]] = {

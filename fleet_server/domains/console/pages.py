@@ -15,6 +15,7 @@ from fleet_server.domains.console.models import (
     device_view,
     first_seq,
     group,
+    group_order,
     proof_spans,
     proof_totals,
 )
@@ -88,7 +89,8 @@ async def devices(
     look = look if look in LOOKS else "all"
     summaries = await service.all_devices(context.ports.ledger, principal, query=q.strip())
     every = await service.device_views(context.ports.telemetry, summaries, now, language_of(request))
-    found = sorted((view for view in every if view.look in LOOKS[look]), key=lambda view: GROUPINGS[by](view.device))
+    matching = (view for view in every if view.look in LOOKS[look])
+    found = sorted(matching, key=lambda view: group_order(GROUPINGS[by](view.device)))
     views = found[(page - 1) * _PAGE : page * _PAGE]  # no more: a value beyond the stream would never turn stale
     names = {gateway.code: gateway.name for gateway in await context.ports.ledger.gateways(principal)}
     values: dict[str, Any] = {

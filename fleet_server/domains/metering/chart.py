@@ -46,8 +46,7 @@ class Chart:
 
 def chart_of(consumption: Consumption) -> Chart:
     steps = consumption.steps
-    top = max((step.amount for step in steps), default=Decimal(0))
-    bars = tuple(_bar(place, step, top) for place, step in enumerate(steps))
+    top, bars = _top(steps), bars_of(steps)
     spots = [
         *(("swap", one.t, one.end, one.start) for one in consumption.replacements),
         *(("roll-over", one.after.t, one.before.value, one.after.value) for one in consumption.rollovers),
@@ -57,6 +56,15 @@ def chart_of(consumption: Consumption) -> Chart:
     # Of equal distance up to the end, so that they stand in columns of equal width.
     every = next(n for n in range(-(-len(steps) // MOST_TICKS), len(steps) + 1) if len(steps) % n == 0)
     return Chart(len(steps) * WIDTH, f"{top:f}", bars, marks, tuple(steps[::every]))
+
+
+def bars_of(steps: Sequence[Step]) -> tuple[Bar, ...]:
+    top = _top(steps)
+    return tuple(_bar(place, step, top) for place, step in enumerate(steps))
+
+
+def _top(steps: Sequence[Step]) -> Decimal:
+    return max((step.amount for step in steps), default=Decimal(0))
 
 
 def _bar(place: int, step: Step, top: Decimal) -> Bar:

@@ -1,4 +1,4 @@
-"""A meter's page, reached from its device, and the list of meters to look at."""
+"""A meter's page, reached from its device and from the table of meters."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -108,23 +108,6 @@ async def withdraw(
 ) -> Response:
     await metering.withdraw(principal, code, id)
     return _back(code, channel, span)
-
-
-@pages.get("/meters")
-async def meters(
-    request: Request,
-    context: InContext,
-    metering: InMetering,
-    principal: Viewer,
-    before: Annotated[int, Query(ge=1, le=2**63 - 1)] = 2**63 - 1,
-) -> Response:
-    """The meters to look at, those found last first; `before` is the id of the last one of the page before."""
-    found = await metering.suspicions(principal, None, _SHOWN + 1, before)
-    names = {one.device: (await context.ports.ledger.device(principal, one.device)).name for one in found[:_SHOWN]}
-    older = found[_SHOWN - 1].id if len(found) > _SHOWN else None
-    return context.templates.page(
-        request, principal, "metering/meters.html", found=found[:_SHOWN], names=names, older=older, from_ms=from_ms
-    )
 
 
 async def _meter(

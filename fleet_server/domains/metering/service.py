@@ -47,6 +47,10 @@ class Store(Protocol):
         """The newest version of each that is not withdrawn, in order of `at`."""
         ...
 
+    async def in_force_of(self, devices: Sequence[str]) -> list[Replacement]:
+        """The same of all counters of these devices."""
+        ...
+
     async def replacements(self, device: str, limit: int, after: UUID | None) -> list[Replacement]:
         """The newest versions, those recorded last first."""
         ...
@@ -57,6 +61,7 @@ class Store(Protocol):
 
     async def add(self, replacement: Replacement) -> None: ...
     async def suspicions(self, device: str | None, limit: int, before: int) -> list[Found]: ...
+    async def suspicions_of(self, devices: Sequence[str]) -> list[Found]: ...
     async def set_suspicions(
         self, device: str, channel: str, start: int, end: int, found: Iterable[Suspicion], now: datetime
     ) -> None:
@@ -75,6 +80,14 @@ class Store(Protocol):
 
 class Transactions(Protocol):
     def __call__(self, principal: Principal) -> AbstractAsyncContextManager[Store]: ...
+
+
+@dataclass(frozen=True)
+class Known:
+    """What people recorded and the watch found, of one counter."""
+
+    replacements: tuple[Replacement, ...] = ()
+    suspicions: tuple[Found, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -167,6 +180,26 @@ class MeteringService:
                 break
             before = found[-1].id
         return kept[:limit]
+
+    async def known(self, principal: Principal, devices: Sequence[str]) -> Mapping[tuple[str, str], Known]:
+        """By device and channel, of devices that were read through the ledger."""
+        principal.require("telemetry:read")
+        async with self._begin(principal) as store:
+            replacements = await store.in_force_of(devices)
+            suspicions = await store.suspicions_of(devices)
+        keys = {(one.device, one.channel) for one in replacements} | {(one.device, one.channel) for one in suspicions}
+        return {
+            key: Known(
+                tuple(one for one in replacements if (one.device, one.channel) == key),
+                tuple(one for one in suspicions if (one.device, one.channel) == key),
+            )
+            for key in keys
+        }
+
+    async def note_export(self, principal: Principal, detail: Mapping[str, Any]) -> None:
+        """Before the first line leaves: a download that is broken off has given something away too."""
+        async with self._begin(principal) as store:
+            await store.record(principal, "metering.export", "meters", detail)
 
     async def look(self, principal: Principal, device: str, counter: ChannelNow, start: int, end: int) -> None:
         """Find what is suspicious in [start, end) ms, in place of what was found there before."""

@@ -36,6 +36,15 @@ class PostgresStore:
         )  # fmt: skip
         return [_replacement(row) for row in rows]
 
+    async def in_force_of(self, devices: Sequence[str]) -> list[Replacement]:
+        rows = await self._connection.fetch(
+            f"""SELECT * FROM (SELECT DISTINCT ON (device, id) {_COLUMNS} FROM meter_replacement
+                               WHERE device = ANY($1) ORDER BY device, id, version DESC) AS newest
+                WHERE NOT withdrawn ORDER BY at""",
+            devices,
+        )
+        return [_replacement(row) for row in rows]
+
     async def replacements(self, device: str, limit: int, after: UUID | None) -> list[Replacement]:
         rows = await self._connection.fetch(
             f"""SELECT {_COLUMNS} FROM (SELECT DISTINCT ON (id) *, min(row) OVER (PARTITION BY id) AS first
@@ -69,6 +78,10 @@ class PostgresStore:
                ORDER BY id DESC LIMIT $2""",
             device, limit, before,
         )  # fmt: skip
+        return [_found(row) for row in rows]
+
+    async def suspicions_of(self, devices: Sequence[str]) -> list[Found]:
+        rows = await self._connection.fetch("SELECT * FROM meter_suspicion WHERE device = ANY($1)", devices)
         return [_found(row) for row in rows]
 
     async def set_suspicions(

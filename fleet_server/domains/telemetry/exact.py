@@ -5,10 +5,10 @@ second is read in the memory of a few hours.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from fleet_server.domains.telemetry.models import EPOCH, to_ms
 from fleet_server.domains.telemetry.series import Chunk, gather
 from fleet_server.ingest.chunks import Block, decode
 from fleet_server.ingest.samples import NOT_DECIMAL, Samples
-from fleet_server.kernel.ports import CounterReading, CounterReadings
+from fleet_server.kernel.ports import CounterEnds, CounterReading, CounterReadings
 
 PIECE = 1 << 20  # octets of chunks
 HOUR = timedelta(hours=1)
@@ -109,6 +109,16 @@ def good(samples: Samples) -> CounterReadings:
     found = counter_readings(samples)
     kept = np.flatnonzero(found.quality & 0xC000 == 0)
     return CounterReadings(found.t[kept], found.mantissa[kept], found.scale[kept], found.quality[kept])
+
+
+def ends_of(row: Mapping[str, Any]) -> CounterEnds:
+    """The columns of one counter, as the store gives them."""
+    t, mantissa, scale = (np.array(row[name], np.int64) for name in ("t", "mantissa", "scale"))
+    last, low, high = (np.array(row[name], np.float64) for name in ("last", "low", "high"))
+    return CounterEnds(t, mantissa, scale, last, low, high)
+
+
+NO_ENDS = ends_of({name: [] for name in ("t", "mantissa", "scale", "last", "low", "high")})
 
 
 def next_width(width: timedelta, octets: int) -> timedelta:

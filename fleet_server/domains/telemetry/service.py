@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, 
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from fleet_server.domains.telemetry import exact, series
 from fleet_server.domains.telemetry.models import (
@@ -32,8 +32,10 @@ from fleet_server.kernel.clock import Clock
 from fleet_server.kernel.errors import Invalid, NotFound
 from fleet_server.kernel.ports import (
     ChannelNow,
+    CounterEnds,
     CounterReading,
     CounterReadings,
+    CounterSpan,
     DeliveryProof,
     DeviceNow,
     GatewayNow,
@@ -54,6 +56,9 @@ PROOF_SPAN = timedelta(hours=3)  # how far back chunks are compared one by one: 
 class Store(exact.Store, Protocol):
     async def streams(self, codes: Sequence[str]) -> list[Stream]: ...
     async def last(self, ids: Sequence[int]) -> dict[int, Last]: ...
+    async def counter_ends(
+        self, resolution: Resolution, places: Sequence[tuple[int, int, datetime, datetime]]
+    ) -> list[Mapping[str, Any]]: ...
     async def count_readings(self, device_id: int, start: datetime, end: datetime) -> int: ...
     async def rollups(
         self, resolution: Resolution, device_id: int, start: datetime, end: datetime
@@ -167,6 +172,20 @@ class TelemetryService:
         at = from_ms(to_ms(at))
         before = await exact.good_before(self._begin, stream.id, index, at)
         return before, await exact.good_after(self._begin, stream.id, index, at)
+
+    async def counter_ends(self, spans: Sequence[CounterSpan], step: Literal["minute", "hour"]) -> list[CounterEnds]:
+        async with self._begin() as store:
+            streams = {one.code: one for one in await store.streams(sorted({span.device for span in spans}))}
+            asked = [
+                (place, (stream.id, index, span.start, span.end))
+                for place, span in enumerate(spans)
+                if (stream := streams.get(span.device)) is not None
+                for index, channel in enumerate(stream.channels)
+                if channel["name"] == span.channel
+            ]
+            rows = await store.counter_ends(step, [described for _, described in asked]) if asked else []
+        found = {asked[row["place"]][0]: exact.ends_of(row) for row in rows}
+        return [found.get(place, exact.NO_ENDS) for place in range(len(spans))]
 
     async def gateways_now(self, codes: Sequence[str]) -> dict[str, GatewayNow]:
         """Of every code; one that never spoke is offline since ever."""

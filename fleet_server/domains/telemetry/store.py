@@ -83,6 +83,27 @@ class TelemetryStore:
         )
         return list(rows)
 
+    async def counter_ends(
+        self, resolution: Resolution, places: Sequence[tuple[int, int, datetime, datetime]]
+    ) -> list[Mapping[str, Any]]:
+        """Of (device id, index, start, end): columns over the buckets that had a decimal, by `place` in `places`."""
+        table = {"minute": "rollup_minute", "hour": "rollup_hour"}[resolution]
+        ids, indexes, starts, ends = zip(*places, strict=True)
+        # A list's place n is the array's place n + 1. Aggregated here: a row a bucket would cost several times as much.
+        rows = await self._connection.fetch(
+            f"""SELECT w.place - 1 AS place, array_agg(r.last_at[w.i] ORDER BY r.bucket) AS t,
+                    array_agg(r.mantissa[w.i] ORDER BY r.bucket) AS mantissa,
+                    array_agg(r.scale[w.i] ORDER BY r.bucket) AS scale,
+                    array_agg(r.last[w.i] ORDER BY r.bucket) AS last,
+                    array_agg(r.low[w.i] ORDER BY r.bucket) AS low, array_agg(r.high[w.i] ORDER BY r.bucket) AS high
+                FROM unnest($1::bigint[], $2::integer[], $3::timestamptz[], $4::timestamptz[])
+                    WITH ORDINALITY AS w(device_id, i, since, until, place)
+                JOIN {table} r ON r.device_id = w.device_id AND r.bucket >= w.since AND r.bucket < w.until
+                WHERE r.mantissa[w.i] IS NOT NULL GROUP BY w.place""",  # noqa: S608
+            ids, [index + 1 for index in indexes], starts, ends,
+        )  # fmt: skip
+        return list(rows)
+
     async def gateways(self, codes: Sequence[str]) -> dict[str, GatewayNow]:
         rows = await self._connection.fetch(_GATEWAYS, codes)
         return {row["gateway"]: _gateway_now(row) for row in rows}

@@ -6,7 +6,7 @@ needs no such form.
 
 import tomllib
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 LANGUAGES = ("zh", "en")
@@ -21,6 +21,7 @@ class Catalogue:
         self._entries = entries
 
     @classmethod
+    @cache  # every application of a process shares the one that is read first
     def load(cls, path: Path = CATALOGUE) -> "Catalogue":
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
         return cls({f"{section}.{name}": texts for section, names in tree.items() for name, texts in names.items()})

@@ -1,13 +1,14 @@
 """The common questions, put to every domain in ALL and to those that will come: nobody has to remember them."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import httpx
 import pytest
+import pytest_asyncio
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette.responses import StreamingResponse
@@ -24,6 +25,8 @@ KERNEL_TABLES = {
 }  # fmt: skip
 SECRET_NAME = "Geheimnis"
 SAME_ORIGIN = {"sec-fetch-site": "same-origin"}
+
+Test = TypeVar("Test", bound=Callable[..., Any])
 
 
 class Asked(NamedTuple):
@@ -63,8 +66,10 @@ LISTS = [
 ]  # fmt: skip
 
 
-def names(items: list[Asked]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("item", items, ids=[f"{i.domain} {i.method} {i.path}" for i in items])
+def put_to(items: list[Asked]) -> Callable[[Test], Test]:
+    """The test, once for each item; all are put to one running application, on the event loop of the file."""
+    each = pytest.mark.parametrize("item", items, ids=[f"{i.domain} {i.method} {i.path}" for i in items])
+    return lambda test: each(pytest.mark.asyncio(loop_scope="module")(test))
 
 
 @dataclass
@@ -83,32 +88,42 @@ class Fleet:
         return answer
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(module_fleet: Any) -> AsyncIterator[httpx.AsyncClient]:
+    async with module_fleet() as client:
+        yield client
+
+
 @pytest.fixture
-async def filled(seed: Any, module_fleet: Any) -> AsyncIterator[Fleet]:
-    async with module_fleet() as client:
-        yield Fleet(client, seed.gateway, seed.device, seed.administrator, seed.stranger)
+def client(running: httpx.AsyncClient) -> httpx.AsyncClient:
+    """Nobody's: whatever cookie an earlier answer set is gone."""
+    running.cookies.clear()
+    return running
 
 
-@names(GUARDED_API)
-async def test_the_api_asks_who_it_is(module_fleet: Any, item: Asked) -> None:
-    async with module_fleet() as client:
-        answer = await client.request(item.method, item.url(code="D0"), headers=SAME_ORIGIN)
+@pytest.fixture
+def filled(seed: Any, client: httpx.AsyncClient) -> Fleet:
+    return Fleet(client, seed.gateway, seed.device, seed.administrator, seed.stranger)
+
+
+@put_to(GUARDED_API)
+async def test_the_api_asks_who_it_is(client: httpx.AsyncClient, item: Asked) -> None:
+    answer = await client.request(item.method, item.url(code="D0"), headers=SAME_ORIGIN)
     assert answer.status_code == 401
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["code"] == "unauthenticated"
 
 
-@names(GUARDED_PAGES)
-async def test_a_page_sends_strangers_to_the_door(module_fleet: Any, item: Asked) -> None:
-    async with module_fleet() as client:
-        answer = await client.request(item.method, item.url(code="D0"), headers=SAME_ORIGIN)
-        if not answer.headers.get("location", "").startswith("/sign-in"):  # a short link to a page, as on a label
-            answer = await client.get(answer.headers["location"], headers=SAME_ORIGIN)
+@put_to(GUARDED_PAGES)
+async def test_a_page_sends_strangers_to_the_door(client: httpx.AsyncClient, item: Asked) -> None:
+    answer = await client.request(item.method, item.url(code="D0"), headers=SAME_ORIGIN)
+    if not answer.headers.get("location", "").startswith("/sign-in"):  # a short link to a page, as on a label
+        answer = await client.get(answer.headers["location"], headers=SAME_ORIGIN)
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/sign-in")
 
 
-@names([item for item in READ_API if item.takes_code])
+@put_to([item for item in READ_API if item.takes_code])
 async def test_what_is_not_there_is_a_problem_document(filled: Fleet, item: Asked) -> None:
     answer = await filled.client.get(item.url(code="D1101149001999999X"), headers=filled.administrator)
     assert answer.status_code in (404, 422), answer.text
@@ -117,21 +132,21 @@ async def test_what_is_not_there_is_a_problem_document(filled: Fleet, item: Aske
     assert body["status"] == answer.status_code
 
 
-@names([item for item in READ_API if item.takes_code])
+@put_to([item for item in READ_API if item.takes_code])
 async def test_outside_the_scope_is_answered_as_not_there(filled: Fleet, item: Asked) -> None:
     code = filled.gateway if "/gateways/" in item.path else filled.device
     elsewhere = await filled.client.get(item.url(code=code), headers=filled.stranger)
     assert (elsewhere.status_code, elsewhere.json()["code"]) in [(404, "not-found"), (422, "invalid")], elsewhere.text
 
 
-@names(READ_API)
+@put_to(READ_API)
 async def test_no_answer_of_the_api_leaks_what_is_outside_the_scope(filled: Fleet, item: Asked) -> None:
     for code in (filled.gateway, filled.device):
         answer = await filled.client.get(item.url(code=code, text=code), headers=filled.stranger)
         assert SECRET_NAME not in answer.text
 
 
-@names([item for item in GUARDED_PAGES if item.method == "GET"])
+@put_to([item for item in GUARDED_PAGES if item.method == "GET"])
 async def test_no_page_leaks_what_is_outside_the_scope(filled: Fleet, item: Asked) -> None:
     for code in (filled.gateway, filled.device):
         for url in (item.url(code=code), item.url(code=code) + f"?q={SECRET_NAME[:-1]}"):
@@ -139,7 +154,7 @@ async def test_no_page_leaks_what_is_outside_the_scope(filled: Fleet, item: Aske
             assert SECRET_NAME not in answer.text
 
 
-@names(LISTS)
+@put_to(LISTS)
 async def test_a_list_comes_page_by_page_whole_and_without_repeats(filled: Fleet, item: Asked) -> None:
     url = item.url(code=filled.device)
     whole = (await filled.client.get(f"{url}?limit=1000", headers=filled.administrator)).json()
@@ -156,14 +171,14 @@ async def test_a_list_comes_page_by_page_whole_and_without_repeats(filled: Fleet
     assert pieces == whole["items"]
 
 
-@names(LISTS)
+@put_to(LISTS)
 async def test_a_page_size_that_makes_no_sense_is_refused(filled: Fleet, item: Asked) -> None:
     for limit in (0, -1, 10**9, "many"):
         answer = await filled.client.get(f"{item.url(code=filled.device)}?limit={limit}", headers=filled.administrator)
         assert (answer.status_code, list(answer.json()["fields"])) == (422, ["limit"])
 
 
-@names([item for item in API if item.method == "GET" and not item.streams])
+@put_to([item for item in API if item.method == "GET" and not item.streams])
 async def test_no_query_makes_the_api_fail(filled: Fleet, item: Asked) -> None:
     for value in ("%00", "%ff", "'; DROP TABLE audit", "9" * 400, "{}", "a" * 5000):
         names_ = [field.alias for field in item.route.dependant.query_params] or ["query"]
@@ -177,7 +192,7 @@ async def test_no_query_makes_the_api_fail(filled: Fleet, item: Asked) -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-@names([item for item in PAGES if item.method == "GET" and item.path != "/set-up"])
+@put_to([item for item in PAGES if item.method == "GET" and item.path != "/set-up"])
 async def test_a_page_renders_in_both_languages_without_inline_scripts(
     filled: Fleet, item: Asked, language: str
 ) -> None:

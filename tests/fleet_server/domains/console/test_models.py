@@ -27,6 +27,7 @@ from fleet_server.kernel.ports import (
     GatewaySummary,
     IncarnationProof,
 )
+from protocols.citycode import mint
 from protocols.quality import Quality
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -113,6 +114,15 @@ def test_devices_without_a_mount_come_last() -> None:
     views = [device_view(replace(DEVICE, mount=mount), None, NOW, "en") for mount in ("B2", None, "B1", "B2")]
     groups = group(views, GROUPINGS["mount"])
     assert [(item.key, len(item.views)) for item in groups] == [("B1", 1), ("B2", 2), ("", 1)]
+
+
+def test_poles_and_compartments_stand_by_class_and_number_whatever_their_district() -> None:
+    mounts = [
+        mint("B", body).text
+        for body in ("1101140107000004", "1101150117000003", "1101140117000012", "1101142101000001")
+    ]
+    views = [device_view(replace(DEVICE, mount=mount), None, NOW, "en") for mount in [None, "roof", *mounts[::-1]]]
+    assert [item.key for item in group(views, GROUPINGS["mount"])] == [*mounts, "roof", ""]
 
 
 def test_devices_behind_a_gateway_that_is_away_are_not_named_one_by_one() -> None:

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from fleet_server.kernel.ports import QuarantineItem
+from protocols.citycode import mint
 from protocols.quality import Quality
 
 LAMP = "D1101149001000000Z"
@@ -85,6 +86,19 @@ async def test_what_is_missing_or_dropped_is_named_by_its_numbers_and_cause(
     assert re.search(r'class="big is-bad" data-proof="lost">2 ', page)
     assert "90500–90501" in page
     assert "60000–64000: spool-full" in page
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "Lamp pole 3"), ("zh", "路灯杆 3")])
+async def test_a_mount_is_called_by_its_class_and_number_with_its_code_beside(
+    browse: httpx.AsyncClient, city: Any, language: str, words: str
+) -> None:
+    pole, other = (mint("B", f"110114{body}").text for body in ("0117000003", "7777000003"))
+    for at, mount in ((0, pole), (1, other)):
+        object.__setattr__(city.device_list[at], "mount", mount)
+    headers = {"accept-language": language}
+    for path in ("/devices", f"/devices/{LAMP}"):
+        assert f'{words} <span class="code fine">{pole}</span>' in (await browse.get(path, headers=headers)).text
+    assert f'<span class="code">{other}</span>' in (await browse.get("/devices", headers=headers)).text
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from fleet_server.domains.telemetry.wiring import create_telemetry
 from fleet_server.ingest.rollups import from_ms, to_ms
 from fleet_server.kernel.context import Context
 from fleet_server.kernel.errors import Invalid, NotFound
-from fleet_server.kernel.ports import CounterReading, Ports
+from fleet_server.kernel.ports import CounterReading, CounterSpan, Ports
 from protocols.quality import Quality
 
 NOW_MS = 1_772_368_200_000
@@ -82,6 +82,35 @@ async def test_the_good_readings_around_a_moment_are_found_behind_bad_ones_and_f
     assert after == CounterReading(TOP - 2 * HOUR_MS, 7, -2)
     assert await around(CODE, "energy", from_ms(TOP)) == (CounterReading(TOP - 2 * HOUR_MS + 1000, 7, -2), None)
     assert (await around(CODE, "energy", from_ms(0)))[0] is None
+
+
+async def test_the_last_reading_of_each_hour_and_minute_is_told_exactly_with_its_extremes(
+    telemetry: Any, hand: Any, gateway: Any
+) -> None:
+    await hand.commit(gateway, gateway.birth())
+    bad = {1: int(Quality.BAD_TIMEOUT)}
+    batches = [
+        gateway.batch(energy=values, t0=TOP - minutes * 60_000, quality=quality)
+        for minutes, values, quality in ((90, [55667701, 55667702], {}), (70, [3, 9], bad), (5, [4, 5], {}))
+    ]
+    await hand.commit(gateway, *batches)
+    spans = [
+        CounterSpan(code, name, from_ms(TOP - hours * HOUR_MS), from_ms(TOP))
+        for code, name, hours in ((CODE, "energy", 2), (CODE, "power", 2), ("D0", "energy", 2), (CODE, "energy", 1))
+    ]
+    whole, other, unknown, half = await telemetry.counter_ends(spans, "hour")
+    assert list(zip(whole.t.tolist(), whole.mantissa.tolist(), whole.scale.tolist(), strict=True)) == [
+        (TOP - 70 * 60_000, 3, -2), (TOP - 5 * 60_000 + 1000, 5, -2),
+    ]  # fmt: skip
+    assert (whole.low.tolist(), whole.high.tolist(), whole.value.tolist()) == (
+        [0.03, 0.04],
+        [556677.02, 0.05],
+        [0.03, 0.05],
+    )
+    assert (half.mantissa.tolist(), len(other.t), len(unknown.t)) == ([5], 0, 0)
+    minutes = await telemetry.counter_ends(spans[:1], "minute")
+    assert minutes[0].mantissa.tolist() == [55667702, 3, 5]
+    assert await telemetry.counter_ends([], "hour") == []
 
 
 async def test_what_is_no_counter_is_refused(telemetry: Any, hand: Any, gateway: Any) -> None:

@@ -231,10 +231,10 @@ def _slug(text: str) -> str:
 def _limits(row: Mapping[str, str]) -> list[str] | None:
     if "low" not in row and "high" not in row:
         return None
+    if "low" not in row or "high" not in row:
+        raise RowError("of the limits one is missing")
     try:
         low, high = Decimal(row["low"]), Decimal(row["high"])
-    except KeyError:
-        raise RowError("of the limits one is missing") from None
     except InvalidOperation:
         raise RowError(f"the limits {row['low']!r} and {row['high']!r} are no numbers") from None
     if not (low.is_finite() and high.is_finite() and low <= high and max(map(abs, (low, high))) < 10**18):

@@ -192,3 +192,12 @@ def test_every_row_is_taken_or_refused_and_what_is_taken_is_a_model(
     if imported.channels:
         model = parse_model(register_list.render("any", imported), "any.toml")
         assert len(model.channels) == len(imported.channels)
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [("1,", "of the limits one is missing"), ("x,", "one is missing"), ("x,2", "are no numbers"), ("2,1", "lowest")],
+)
+def test_limits_that_are_none_are_told(limits: str, told: str) -> None:
+    imported = read(rows(f"x,1,u16,{limits}", header="name,address,type,low,high"), "0", "holding")
+    assert [told in reason for _, reason in imported.refused] == [True]

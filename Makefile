@@ -18,7 +18,7 @@ run: $(VENV)/city $(VENDOR)/ready ## Bring the demonstration city up; Ctrl-C sto
 	@$(BIN)/hutong-sim city --dir var/city $(ARGS)
 
 test: $(VENV)/dev $(VENDOR)/ready ## Test with Python alone, in under 5 minutes
-	$(BIN)/pytest -m '$(QUICK)' -n 3 --dist loadfile $(ARGS)
+	$(BIN)/pytest -m '$(QUICK)' -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-all: $(VENV)/dev $(VENDOR)/ready ## Add Debian's peers (mosquitto, mbpoll, chromium) and longer faults
 	$(BIN)/python -m tests.debian

@@ -185,7 +185,7 @@ class Agent:
     def _begin_anew(self, why: str) -> None:
         """A damaged spool was moved aside: the new one knows no birth yet."""
         self._put(self._birth(), urgent=True)
-        self._tell("spool-incarnation", self.gateway, WARNING, {"detail": why[:DETAIL_LENGTH]})
+        self._tell("spool-incarnation", self.gateway, WARNING, {"detail": _detail(why)})
 
     def _birth(self) -> Birth:
         return Birth(self._origin(), self.site.description)
@@ -282,7 +282,7 @@ class Agent:
     def _device_changed(self, change: Change) -> None:
         device = self._by_index[change.device]
         now = self.now()
-        data: dict[str, Scalar] = {"since_ms": now.utc_of(change.since), "detail": change.detail[:DETAIL_LENGTH]}
+        data: dict[str, Scalar] = {"since_ms": now.utc_of(change.since), "detail": _detail(change.detail)}
         kind, severity = ("device-back", INFO) if change.reachable else ("device-unreachable", WARNING)
         self._tell(kind, device.code, severity, data)
         self.uplink.state_changed()
@@ -291,7 +291,7 @@ class Agent:
         self.uplink.state_soon()
 
     def _driver_changed(self, driver: str, kind: str, detail: str) -> None:
-        self._tell(kind, self.gateway, WARNING, {"driver": driver, "detail": detail[:DETAIL_LENGTH]})
+        self._tell(kind, self.gateway, WARNING, {"driver": driver, "detail": _detail(detail)})
 
     def _tell(self, kind: str, source: str, severity: int, data: Mapping[str, Scalar]) -> None:
         self._put(Event(self._origin(), self.now().utc_ms, kind, source, severity, data), urgent=True)
@@ -316,9 +316,7 @@ class Agent:
             next_seq=snapshot.next_seq,
             dropped=snapshot.dropped,
             devices=tuple(
-                DeviceHealth(
-                    device.code, health.reachable, max(now.utc_of(health.since), 0), health.detail[:DETAIL_LENGTH]
-                )
+                DeviceHealth(device.code, health.reachable, max(now.utc_of(health.since), 0), _detail(health.detail))
                 for bus in self.buses
                 for device, health in zip(bus.devices, bus.health.devices, strict=True)
             ),
@@ -378,6 +376,12 @@ def _watch(heard: int, agent: Agent) -> None:
             *(agent.gateway, STOP_S, agent.spool.waiting),
         )
         os._exit(FAILED)
+
+
+def _detail(text: str) -> str:
+    """`text`, which may quote what a device or a modem said, as messages take it: one NUL and the server, whose
+    database cannot hold it, would refuse the state of all devices."""
+    return text[:DETAIL_LENGTH].replace("\0", "?").encode("utf-8", "replace").decode()
 
 
 async def _keep(name: str, run: Callable[[], Awaitable[object]]) -> None:

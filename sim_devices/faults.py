@@ -115,6 +115,11 @@ class Send(NamedTuple):
     hang_up: bool = False
 
 
+def heard(fault: Fault | None) -> bool:
+    """Whether anything of an answer leaves the device."""
+    return fault is None or fault.kind not in (Kind.SILENT, Kind.DISCONNECT)
+
+
 def distort(fault: Fault | None, answer: Answer, faults: Faults) -> list[Send]:
     """What goes over the line instead of `answer`."""
     match fault:

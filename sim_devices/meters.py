@@ -1,41 +1,64 @@
-"""Slaves of the protocols whose frames end with a sum (protocols.sum_frames): what they share. No sockets in here."""
+"""Simulated meters: what the protocols share whose frames end with a sum. No sockets in here."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from protocols.errors import RemoteProtocolError
-from protocols.stream import NEED_DATA
+from protocols.stream import NEED_DATA, NeedData
 from protocols.sum_frames import SumDecoder
 from sim_devices.clock import Now
 from sim_devices.conversation import Record
-from sim_devices.faults import Answer, Fault, Faults, Kind, Send, distort
+from sim_devices.faults import Faults, Kind, Send, distort, heard
 from sim_devices.models.base import Device, Unit
+
+F = TypeVar("F")
+F_co = TypeVar("F_co", covariant=True)
+A = TypeVar("A", bound="_Addressed")
+D = TypeVar("D", bound=Device)
 
 
 class _Addressed(Protocol):
     @property
     def address(self) -> str: ...
 
-
-F = TypeVar("F", bound=_Addressed)
-D = TypeVar("D", bound=Device)
+    def _replace(self, *, address: str) -> Self: ...
 
 
-def spoil(whole: bytes) -> bytes:
-    """A frame with another sum."""
-    return whole[:-2] + bytes((whole[-2] ^ 0x5A,)) + whole[-1:]
+class _Decoder(Protocol[F_co]):
+    def receive_data(self, data: bytes) -> None: ...
+
+    def line_idle(self) -> None: ...
+
+    def next_frame(self) -> F_co | NeedData: ...
 
 
-def neighbour(address: str) -> str:
-    """An address of another meter."""
-    return f"{address[:-1]}{(int(address[-1], 16) + 1) % 10}"
+@dataclass(frozen=True)
+class MeterAnswer(Generic[A]):
+    """A sim_devices.faults.Answer."""
+
+    frame: A
+    encode: Callable[[A], bytes]
+
+    def whole(self) -> bytes:
+        return self.encode(self.frame)
+
+    def spoiled(self) -> bytes:
+        whole = self.whole()
+        return whole[:-2] + bytes((whole[-2] ^ 0x5A,)) + whole[-1:]
+
+    def misaddressed(self) -> bytes:
+        address = self.frame.address
+        return self.encode(self.frame._replace(address=f"{address[:-1]}{(int(address[-1], 16) + 1) % 10}"))
 
 
-class MeterSlaves(ABC, Generic[F, D]):
-    """The meters of one line by address. Whoever is not addressed keeps silent."""
+class MeterSlaves(ABC, Generic[A, D]):
+    """The meters of one line by address. Whoever is not addressed keeps silent; a meter alone on its line answers to
+    WILDCARD."""
 
     KIND: type[D]
+    WILDCARD: str
 
     def __init__(
         self,
@@ -50,27 +73,26 @@ class MeterSlaves(ABC, Generic[F, D]):
         self._advance = advance
         self._record = record
 
-    def converse(self, kind: str) -> "Conversation[F]":  # noqa: ARG002 - a line is the same however it is reached
-        return Conversation(self, self.decoder())
+    def converse(self, kind: str) -> "Conversation[A]":  # noqa: ARG002 - a line is the same however it is reached
+        return Conversation(self.answer, self.decoder())
 
     @abstractmethod
-    def decoder(self) -> SumDecoder[F]: ...
+    def decoder(self) -> SumDecoder[A]: ...
 
     @abstractmethod
-    def wildcard(self, frame: F) -> bool:
-        """Whether a meter that is alone on its line may answer."""
+    def encode(self, frame: A) -> bytes: ...
 
     @abstractmethod
-    def reply(self, frame: F, unit: str, device: D, refusal: int | None) -> tuple[Answer, Mapping[str, Any] | None]:
+    def reply(self, frame: A, unit: str, device: D, refusal: int | None) -> tuple[A, Mapping[str, Any] | None]:
         """The answer, and for the record what was read. `refusal` is the code of a fault that makes it refuse.
 
         Raises RemoteProtocolError for what such a meter does not answer at all.
         """
 
-    def answer(self, frame: F, now: Now) -> list[Send]:
+    def answer(self, frame: A, now: Now) -> list[Send]:
         self._advance(now.sim_ms)
         unit: Unit = frame.address
-        if self.wildcard(frame) and len(self.units) == 1:
+        if frame.address == self.WILDCARD and len(self.units) == 1:
             unit = next(iter(self.units))
         device = self.units.get(unit)
         if device is None:
@@ -82,20 +104,16 @@ class MeterSlaves(ABC, Generic[F, D]):
             answer, said = self.reply(frame, str(unit), device, refusal)
         except RemoteProtocolError:
             return []
-        if said is not None:
-            self._journal(now, unit, device, said, fault)
-        return distort(fault, answer, self._faults)
-
-    def _journal(self, now: Now, unit: Unit, device: D, said: Mapping[str, Any], fault: Fault | None) -> None:
-        if self._record is not None and (fault is None or fault.kind not in (Kind.SILENT, Kind.DISCONNECT)):
+        if said is not None and self._record is not None and heard(fault):
             self._record(now, unit, device, said, fault)
+        return distort(fault, MeterAnswer(answer, self.encode), self._faults)
 
 
 class Conversation(Generic[F]):
-    """One client on one line."""
+    """One client on one line: `answer` is what its slaves say to a frame."""
 
-    def __init__(self, slaves: MeterSlaves[F, Any], decoder: SumDecoder[F]) -> None:
-        self._slaves = slaves
+    def __init__(self, answer: Callable[[F, Now], list[Send]], decoder: _Decoder[F]) -> None:
+        self._answer = answer
         self._decoder = decoder
 
     def receive(self, data: bytes, now: Now) -> list[Send]:
@@ -116,4 +134,4 @@ class Conversation(Generic[F]):
                 continue
             if frame is NEED_DATA:
                 return sends
-            sends += self._slaves.answer(frame, now)
+            sends += self._answer(frame, now)

@@ -197,10 +197,10 @@ def fleet(fleet_settings: Any, clock: ManualClock) -> Fleet:
     return _fleet(fleet_settings, clock)
 
 
-@pytest.fixture
-def module_fleet(module_fleet_settings: Any, clock: ManualClock) -> Fleet:
-    """The same, on the file's one database."""
-    return _fleet(module_fleet_settings, clock)
+@pytest.fixture(scope="module")
+def module_fleet(module_fleet_settings: Any) -> Fleet:
+    """The same, on the file's one database and at one moment."""
+    return _fleet(module_fleet_settings, ManualClock())
 
 
 def _settings(urls: DatabaseUrls, folder: Path) -> Any:

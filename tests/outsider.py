@@ -69,7 +69,7 @@ class Line:
                 print("hello", unit, file=sys.stderr)
                 self.mode.write_text("well")
             case "silent":
-                raise Unreachable("no answer")
+                raise Unreachable("no\\0answer\\n")
             case "refuse":
                 raise Refused("no such thing", 2)
             case "garbled":

@@ -2,9 +2,9 @@
 
 from drivers.cjt188.model import Bits, Entry, Number, RecordModel
 from drivers.template import document, files
+from drivers.template.bcd_number import bcd_number
 from drivers.template.document import KINDS
 from drivers.template.section import Section
-from protocols.bcd import Format
 from protocols.cjt188.frame import MOST_DATA, TYPES
 from protocols.cjt188.messages import METERING
 from protocols.cjt188.units import CODES
@@ -14,7 +14,6 @@ from protocols.edge.columns import I32LE
 FOLDER = "cjt188"
 TOP_KEYS = (*document.TOP_KEYS, "type")
 CHANNEL_KEYS = (*document.CHANNEL_KEYS, "di", "at", "format", "unit_at", "bit", "width")
-MOST_DIGITS = 16  # a 64-bit integer holds them all
 
 
 def template_names() -> list[str]:
@@ -56,17 +55,7 @@ def _number(section: Section, di: int) -> Entry:
     if section.has("width"):
         raise section.wrong("width", "needs a bit: the lowest of the field")
     kind = section.choice("kind", KINDS)
-    try:
-        form = Format.parse(section.text("format"))
-    except ValueError as error:
-        raise section.wrong("format", f"is wrong: {error}") from None
-    if form.digits > MOST_DIGITS:
-        raise section.wrong("format", f"has more than {MOST_DIGITS} digits")
-    if kind is Kind.STATE and form.decimals:
-        raise section.wrong("format", "has a point, but a state is a whole number")
-    channel = document.channel(
-        section, kind, document.whole_number_tag(form.highest), -form.decimals, highest=form.highest
-    )
+    channel, form = bcd_number(section, kind)
     at = section.integer("at", 0, MOST_DATA - form.length)
     if not section.has("unit_at"):
         return Entry(channel, di, Number(at, form))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from drivers.base import Nonsense, Report, Stranger
 from drivers.coap.model import SenmlModel
-from drivers.coap.reports import ClockUnset, NotItsOwn, ReportReader, UnknownSender, Unusable
+from drivers.coap.reports import ClockUnset, NotItsOwn, ReportReader, TooFast, UnknownSender, Unusable
 from drivers.coap.settings import Access
 from protocols.errors import RemoteProtocolError
 from protocols.senml import cbor_form, json_form
@@ -132,4 +132,4 @@ def _answer_to(error: Exception) -> Answer:
         return Answer.NOT_FOUND
     if isinstance(error, NotItsOwn):
         return Answer.FORBIDDEN
-    return Answer.SERVICE_UNAVAILABLE if isinstance(error, ClockUnset) else Answer.BAD_REQUEST
+    return Answer.SERVICE_UNAVAILABLE if isinstance(error, ClockUnset | TooFast) else Answer.BAD_REQUEST

@@ -22,6 +22,7 @@ from drivers.transport.address import split_address
 log = logging.getLogger(__name__)
 
 PORT = 5683  # RFC 7252, 12.6
+MAX_REMEMBERED = 30_000  # messages: those of 1000 sensors, each every 10 s; at 3 KB each they are 90 MB
 MAX_AGE_S = 30  # when a sender may try again what could not be taken now
 
 
@@ -45,6 +46,8 @@ class CoapListener:
             await _refuse_taken(host, port)
             site = self._protect(_Resource(self._inbox))
             self._context = await aiocoap.Context.create_server_context(site, bind=(host, port), transports=["udp6"])
+            for interface in self._context.request_interfaces:
+                _bound(interface.token_interface, self._inbox)
         except (OSError, ValueError, RuntimeError, ImportError) as error:
             raise LineDown(f"{self._address}: cannot listen: {error}") from None
 
@@ -67,9 +70,11 @@ class CoapListener:
 
         if self._credentials is None:
             found = CredentialsMap()
-            found.load_from_dict(
-                {unit: {"oscore": {"basedir": str(path)}} for unit, path in self._access.oscore.items()}
-            )
+            folders = {unit: {"oscore": {"basedir": str(path)}} for unit, path in self._access.oscore.items()}
+            try:
+                found.load_from_dict(folders)
+            except (AttributeError, LookupError, TypeError) as error:  # files of another form than aiocoap wrote
+                raise ValueError(f"OSCORE contexts: {error!r}") from None
             self._credentials = found
         return _Gate(OscoreSiteWrapper(site, self._credentials), self._inbox)
 
@@ -146,6 +151,22 @@ class _Refusal(RenderableError):  # type: ignore[misc]
         code = aiocoap.Code(int(self._rejected.answer))
         again = MAX_AGE_S if code is aiocoap.SERVICE_UNAVAILABLE else None
         return aiocoap.Message(code=code, payload=str(self._rejected).encode()[:200], max_age=again)
+
+
+def _bound(manager: Any, inbox: Inbox) -> None:
+    """Drops what comes while as much is remembered as may be: a flood costs the reports of its time, not the gateway.
+
+    aiocoap keeps every message for 247 s (RFC 7252, 4.8.2), to know one that comes again, however many there are.
+    """
+    take = manager.dispatch_message
+
+    def take_if_room(message: aiocoap.Message) -> None:
+        if len(manager._recent_messages) < MAX_REMEMBERED:  # noqa: SLF001 - aiocoap has no setting for it
+            take(message)
+        else:
+            inbox.tell_of_stranger(str(message.remote.hostinfo), "dropped: more messages within 247 s than are kept")
+
+    manager.dispatch_message = take_if_room
 
 
 async def _refuse_taken(host: str, port: int) -> None:

@@ -4,6 +4,7 @@ A pack is taken whole or not at all.
 """
 
 import hashlib
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,7 +16,8 @@ from protocols.senml.resolve import Measurement
 
 MAX_AHEAD_MS = 300_000  # how far a sender's clock may run before ours; the server takes no more either
 CLOCK_SET_MS = 1_767_225_600_000  # 2026-01-01: before it our own clock has not been set
-MAX_MOMENTS = 1000  # the pipeline keeps 1200 ticks of a device between two drains
+MAX_MOMENTS = 1000  # the pipeline keeps 1200 ticks of a device between two drains,
+DRAINED_MS = 2000  # which are a second apart, or a little more where the gateway is busy
 SEPARATORS = ":/.-_"
 
 Records: TypeAlias = list[tuple[str, Measurement]]  # by their names below the device's
@@ -37,10 +39,22 @@ class ClockUnset(Unusable):
     """It tells the time, and we do not know it: the same pack may be taken later."""
 
 
+class TooFast(Unusable):
+    """It has sent as much as can be passed on for now: the same pack may be taken later."""
+
+
 @dataclass
 class _Known:
     model: SenmlModel
     newest: dict[int, int] = field(default_factory=dict)  # by channel: the newest absolute time taken, in ms
+    recent: deque[tuple[int, int]] = field(default_factory=deque)  # when and how many moments, within DRAINED_MS
+
+    def refuse_flood(self, moments: int, now_ms: int) -> None:
+        """Raises TooFast."""
+        while self.recent and not 0 <= now_ms - self.recent[0][0] < DRAINED_MS:  # nor after a clock that was set back
+            self.recent.popleft()
+        if sum(count for _, count in self.recent) + moments > MAX_MOMENTS:
+            raise TooFast(f"more than {MAX_MOMENTS} times within {DRAINED_MS // 1000} s; send this again later")
 
 
 class ReportReader:
@@ -73,6 +87,10 @@ class ReportReader:
         `now_ms` is UTC. `reception` names this reception, for packs that do not differ when the same is measured again.
         """
         drafts = [(unit, records, self._moments(unit, records, now_ms)) for unit, records in units.items()]
+        for unit, _, moments in drafts:
+            self._known[unit].refuse_flood(len(moments), now_ms)
+        for unit, _, moments in drafts:
+            self._known[unit].recent.append((now_ms, len(moments)))
         return [self._report(unit, moments, now_ms, _identity(records, reception)) for unit, records, moments in drafts]
 
     def _place(self, name: str, at: str | None) -> tuple[str, str]:

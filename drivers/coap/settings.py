@@ -1,5 +1,6 @@
 """What a bus of CoAP sensors may be told: how its devices prove who they are."""
 
+import json
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 INSTALL = "pip install 'hutong[coap]'"
 LOOPBACK = "loopback"
 KEYS = ("oscore", "plain")
+SECRET_KEYS = ("secret_hex", "sender-id_hex", "recipient-id_hex")
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,22 @@ def _contexts(given: object, base: Path) -> dict[str, str]:
     found = {unit: str(base / path) for unit, path in given.items()}
     for folder in map(Path, found.values()):
         secret = folder / "secret.json"
-        if not secret.is_file():
-            raise ValueError(f"oscore: there is no {secret}; docs/protocols/coap.md says what it holds")
-        if secret.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise ValueError(f"oscore: others may read this secret; run: chmod 600 {secret}")
+        try:
+            _check_secret(secret)
+        except OSError as error:
+            raise ValueError(f"oscore: cannot read {secret}: {error.strerror}") from None
     return found
+
+
+def _check_secret(secret: Path) -> None:
+    """Raises ValueError, which never quotes the file, or OSError. What the keys must be like aiocoap says itself."""
+    if not secret.is_file():
+        raise ValueError(f"oscore: there is no {secret}; docs/protocols/coap.md says what it holds")
+    if secret.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ValueError(f"oscore: others may read this secret; run: chmod 600 {secret}")
+    try:
+        held = json.loads(secret.read_bytes())
+    except ValueError:
+        held = None
+    if not isinstance(held, dict) or not all(isinstance(held.get(key), str) for key in SECRET_KEYS):
+        raise ValueError(f"oscore: {secret} is no JSON object with the texts {', '.join(SECRET_KEYS)}")

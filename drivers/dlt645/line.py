@@ -5,7 +5,8 @@ import logging
 from decimal import Decimal
 
 from drivers.base import Model, Nonsense, NotSent, Reading, Refused, Span, Unreachable
-from drivers.dlt645.model import MOST_DIGITS, identifier
+from drivers.dlt645.model import identifier
+from drivers.template.bcd_number import MOST_DIGITS
 from drivers.transport.exchange import Exchange
 from drivers.transport.stream import ByteStream
 from protocols.dlt645.frame import HEADER, MOST_DATA, WAKE_BYTES, Frame, FrameDecoder, encode_frame

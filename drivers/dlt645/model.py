@@ -14,7 +14,6 @@ from protocols.quality import Quality
 
 HOLE = ".."  # in the space of a block: the byte that tells its data apart, FF for all of them
 ITEMS = 0x100
-MOST_DIGITS = 16  # of a datum: a 64-bit integer holds them all
 
 
 class Entry(NamedTuple):

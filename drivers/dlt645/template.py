@@ -2,11 +2,11 @@
 
 import re
 
-from drivers.dlt645.model import HOLE, MOST_DIGITS, Entry, MeterModel
+from drivers.dlt645.model import HOLE, Entry, MeterModel
 from drivers.template import document, files
+from drivers.template.bcd_number import bcd_number
 from drivers.template.document import KINDS
 from drivers.template.section import Section
-from protocols.bcd import Format
 from protocols.edge.birth import Kind
 
 FOLDER = "dlt645"
@@ -66,17 +66,7 @@ def _entry(section: Section, firsts: dict[str, int]) -> Entry:
     signed = section.boolean("signed", False)
     if signed and kind is Kind.COUNTER:
         raise section.wrong("signed", "is not possible for a counter")
-    try:
-        form = Format.parse(section.text("format"), signed)
-    except ValueError as error:
-        raise section.wrong("format", f"is wrong: {error}") from None
-    if form.digits > MOST_DIGITS:
-        raise section.wrong("format", f"has more than {MOST_DIGITS} digits")
-    if kind is Kind.STATE and form.decimals:
-        raise section.wrong("format", "has a point, but a state is a whole number")
-    channel = document.channel(
-        section, kind, document.whole_number_tag(form.highest), -form.decimals, highest=form.highest
-    )
+    channel, form = bcd_number(section, kind, signed=signed)
     di = _di(section)
     for space, first in firsts.items():
         at = space.index(HOLE)

@@ -274,10 +274,16 @@ class Modem:
         number = closed.socket.number
         if self._sockets.get(number) is not closed:
             return  # the number is another's by now, or nobody's
-        with suppress(DeviceError):
-            await self.ask(self.dialect.close(closed.socket))
-        if self._sockets.get(number) is closed:
-            del self._sockets[number]
+        try:
+            with suppress(DeviceError):
+                await self.ask(self.dialect.close(closed.socket))
+        except asyncio.CancelledError:
+            self._strays = True  # else the module's few numbers would be used up
+            self._news.wake()
+            raise
+        finally:
+            if self._sockets.get(number) is closed:
+                del self._sockets[number]
 
     def _heard(self, heard: Heard) -> None:
         match heard:

@@ -7,8 +7,9 @@ from drivers.base import LineConfig, Unit
 from drivers.outside.installed import Installed
 from drivers.outside.interview import Interview, NoAnswer
 from drivers.outside.line import OutsideLine
-from drivers.outside.told import OutsideModel, read_about, read_model
+from drivers.outside.told import LONGEST_TEXT, OutsideModel, read_about, read_model
 from drivers.outside.watch import Watch
+from protocols.edge.cbor import is_text
 
 
 class OutsideFamily:
@@ -27,8 +28,8 @@ class OutsideFamily:
 
     def unit(self, given: Unit) -> Unit:
         unit = self._interview.ask("unit", given)
-        if type(unit) is not int and type(unit) is not str:
-            raise NoAnswer(f"{self.watch.driver} calls a device {unit!r}, and units are whole numbers or texts")
+        if type(unit) is not int and not (is_text(unit, LONGEST_TEXT) and unit.isprintable()):
+            raise NoAnswer(f"{self.watch.driver} calls a device {unit!r:.100}: units are whole numbers or short texts")
         return unit
 
     def options(self, given: Mapping[str, object], base: Path) -> Mapping[str, object]:

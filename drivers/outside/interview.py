@@ -7,7 +7,7 @@ from typing import Any
 
 from drivers.outside import spawn, wire
 from drivers.outside.installed import Installed
-from drivers.outside.output import Output
+from drivers.outside.output import Output, one_line
 from protocols.errors import LocalProtocolError, RemoteProtocolError
 from protocols.stream import NEED_DATA
 
@@ -60,9 +60,9 @@ class Interview:
             case [self._number, wire.OK, result]:
                 return result
             case [self._number, "value", str(words)]:
-                raise NoAnswer(words)
+                raise NoAnswer(one_line(words))
             case [self._number, _, str(words), *_]:
-                raise NoAnswer(f"{self._driver} failed: {words}")
+                raise NoAnswer(f"{self._driver} failed: {one_line(words)}")
         raise self._failed(f"it answered {answer!r:.100}")
 
     def close(self) -> None:

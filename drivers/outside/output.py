@@ -9,6 +9,11 @@ PERIOD_S = 60.0
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # would forge lines of the log
 
 
+def one_line(text: str) -> str:
+    """`text` as it may stand in a log, an event, or a device's health: PostgreSQL cannot even hold every character."""
+    return _CONTROL.sub("?", text.rstrip(" \t\n\r\v\f"))[:LONGEST]
+
+
 class Output:
     def __init__(self) -> None:
         self._rest = b""
@@ -34,7 +39,7 @@ class Output:
         for line in filter(bytes.strip, complete):
             if self._given < MOST:
                 self._given += 1
-                found.append(_CONTROL.sub("?", line.rstrip().decode("utf-8", "replace"))[:LONGEST])
+                found.append(one_line(line.decode("utf-8", "replace")))
             else:
                 self._left_out += 1
         return found

@@ -12,7 +12,7 @@ from typing import Any
 
 from drivers.base import DeviceError, LineDown, Nonsense, NotSent, Refused, Unreachable
 from drivers.outside import spawn, wire
-from drivers.outside.output import Output
+from drivers.outside.output import Output, one_line
 from drivers.outside.vitals import TICK_S, Vitals
 from protocols.errors import LocalProtocolError, RemoteProtocolError
 from protocols.stream import NEED_DATA
@@ -121,18 +121,18 @@ class Child(asyncio.Protocol):
             case [_, wire.OK, result]:
                 return result
             case [_, "line down", str(words), *_]:
-                raise LineDown(words)
+                raise LineDown(one_line(words))
             case [_, "unreachable", str(words), *_]:
-                raise Unreachable(words)
+                raise Unreachable(one_line(words))
             case [_, "not sent", str(words), *_]:
-                raise NotSent(words)
+                raise NotSent(one_line(words))
             case [_, "refused", str(words), int(code)]:
-                raise Refused(words, code)
+                raise Refused(one_line(words), code)
             case [_, "nonsense", str(words), *_]:
-                raise Nonsense(words)
+                raise Nonsense(one_line(words))
             case [_, _, str(words), *_]:
                 error: type[DeviceError] = Nonsense if verb in ("read", "write") else LineDown
-                raise error(f"{self._name} has a bug: {words}")
+                raise error(f"{self._name} has a bug: {one_line(words)}")
         self.kill(f"it answered {answer!r:.100}")
         raise LineDown(f"{self._name}: {self.lost}")
 

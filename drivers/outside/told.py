@@ -2,7 +2,7 @@
 
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -18,6 +18,7 @@ from protocols.quality import is_bad
 
 HIGHEST = 2**63 - 1
 LONGEST_TEXT = 200
+MAX_MAGNITUDE = 308  # powers of ten, of limits: what a double holds
 
 
 class Space(str):
@@ -45,9 +46,21 @@ class OutsideModel:
     points: tuple[Point, ...]
     limits: Limits
 
-    def decode(self, span: Span, raw: bytes) -> Readings:  # noqa: ARG002
-        """Raises Nonsense for readings that no driver may give."""
-        return read_readings(raw, self)
+    def decode(self, span: Span, raw: bytes) -> Readings:
+        """Raises Nonsense for readings that no driver may give, and unless they are those of `span`, all of them."""
+        readings = read_readings(raw, self)
+        end = span.address + span.length
+        inside = {
+            point.channel
+            for point in self.points
+            if point.space == span.space and span.address <= point.address and point.address + point.length <= end
+        }
+        if inside != set(readings.channels):
+            raise Nonsense(
+                f"{self.name}: the driver gives channels {_few(readings.channels)} for {span.space} {span.address} "
+                f"to {end - 1}, where {_few(inside)} stand"
+            )
+        return readings
 
 
 def read_about(about: Any) -> tuple[SerialSettings | None, list[str]]:
@@ -89,6 +102,8 @@ def read_model(item: object, source: str) -> OutsideModel:
                 f"{source}: {point.space} {point.address}: {point.length} addresses, "
                 f"and a request holds at most {longest.get(point.space, 0)}"
             )
+    if not channels or sorted(point.channel for point in points) != list(range(len(channels))):
+        raise ModelError(f"{source}: {len(points)} points for {len(channels)} channels: each stands at one place")
     return OutsideModel(source, name, title, channels, points, Limits(longest, gap))
 
 
@@ -184,9 +199,19 @@ def _read_limits(item: object) -> tuple[Decimal, Decimal] | None:
                 limits = Decimal(low), Decimal(high)
             except ArithmeticError:
                 raise RemoteProtocolError("channel: limits are two decimal numbers") from None
-            if limits[0].is_finite() and limits[1].is_finite() and limits[0] <= limits[1]:
+            if all(map(_is_moderate, limits)) and limits[0] <= limits[1]:
                 return limits
     raise RemoteProtocolError("channel: limits are the lowest and the highest value")
+
+
+def _is_moderate(limit: Decimal) -> bool:
+    """Whether arithmetic with it is bounded: the integer part of 1E+999999999 would fill the memory."""
+    return limit.is_finite() and abs(limit.adjusted()) <= MAX_MAGNITUDE
+
+
+def _few(channels: Iterable[int]) -> str:
+    found = sorted(channels)
+    return f"{', '.join(map(str, found[:8]))}{', ...' if found[8:] else ''}" if found else "none"
 
 
 def _read_point(item: object, source: str, channels: int) -> Point:

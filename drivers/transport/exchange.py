@@ -43,13 +43,21 @@ class _Asked:
 
 class Exchange(Generic[F]):
     """`pause_s` is how long a device may pause within a frame, at most. `sent` tells whether the last request went out:
-    one that did not is owed no answer."""
+    one that did not is owed no answer. `unasked` is told of bytes that come while nothing is asked, and of frames
+    behind the answer; where it returns True the line is listened to before it is used again."""
 
-    def __init__(self, stream: ByteStream, decoder: Decoder[F], pause_s: float) -> None:
+    def __init__(
+        self,
+        stream: ByteStream,
+        decoder: Decoder[F],
+        pause_s: float,
+        unasked: Callable[[bytes | F], bool] = lambda _: False,
+    ) -> None:
         self.where = stream.where
         self._stream = stream
         self._decoder = decoder
         self._quiet_s = None if stream.quiet_s is None else max(stream.quiet_s, pause_s)
+        self._unasked = unasked
         self.sent = False
         self._asked: _Asked | None = None
         self._down = "not open"
@@ -72,8 +80,9 @@ class Exchange(Generic[F]):
         """What `accept` makes of the frame that answers `request`; `longest` is how many bytes an answer may have.
 
         For a late answer `accept` returns None, for a frame that answers nothing it raises RemoteProtocolError; both
-        are passed over, but if no answer comes the latter makes it Nonsense. `timeout` counts from when the request has
-        left the wire, and the answer's own time on the wire is added. Raises DeviceError.
+        are passed over, but if no answer comes the latter makes it Nonsense. A DeviceError of `accept` ends the wait.
+        `timeout` counts from when the request has left the wire, and the answer's own time on the wire is added. Raises
+        DeviceError.
         """
         self.sent = False
         await self._settle()
@@ -117,6 +126,7 @@ class Exchange(Generic[F]):
         loop = asyncio.get_running_loop()
         self._active_at = loop.time()
         if self._asked is None:
+            self._disturbed |= self._unasked(data)
             return
         self._decoder.receive_data(data)
         self._look_for_frames()
@@ -149,11 +159,15 @@ class Exchange(Generic[F]):
     def _take(self, frame: F) -> None:
         asked = self._asked
         if asked is None or asked.answer.done():
+            self._disturbed |= self._unasked(frame)
             return
         try:
             answer = asked.accept(frame)
         except RemoteProtocolError as error:
             asked.complaint = str(error)
+            return
+        except DeviceError as error:
+            self._fail(error)
             return
         if answer is not None:
             asked.answer.set_result(answer)

@@ -39,7 +39,7 @@ class StreamFamily:
         """One line for devices of several families, which are told apart by their units."""
         from drivers.transport.shared import SharedLine
 
-        return SharedLine(self._stream(config), lambda stream, unit: speakers[unit].speak(stream, config), speakers)
+        return SharedLine(self._stream(config), lambda stream, family: family.speak(stream, config), speakers)
 
     def _stream(self, config: LineConfig) -> ByteStream:
         if self.over_tcp:

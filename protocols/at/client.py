@@ -70,10 +70,6 @@ class AtClient:
         self._prompted = False
 
     @property
-    def is_busy(self) -> bool:
-        return self._command is not None
-
-    @property
     def echoes(self) -> bool:
         return self._echoes
 

@@ -94,10 +94,6 @@ class Dialect(ABC):
     def attach(self) -> Procedure[None]:
         lines_of((yield Command("AT+CGATT=1", patience_s=60.0)))
 
-    def attached(self) -> Procedure[bool]:
-        response = yield Command("AT+CGATT?", answer=r"\+CGATT ?: ?\d")
-        return parse_line(line_of(response)).integer(0) == 1
-
     def registration(self) -> Procedure[Registration]:
         # An unsolicited +CEREG has one number in front, an answer has two.
         response = yield Command("AT+CEREG?", answer=r"\+CEREG ?: ?\d+ ?, ?\d+.*")

@@ -111,25 +111,6 @@ class Pattern:
         raise LocalProtocolError(f"{self.text!r} does not hold {dict(values)}")
 
 
-def first_match(patterns: Sequence[Pattern], line: bytes) -> tuple[int, dict[str, Value]] | None:
-    """The first pattern that fits `line`, and its fields; None if none begins like it.
-
-    Raises RemoteProtocolError, that of the first pattern which began like it, if all of those fail behind that.
-    """
-    fault: RemoteProtocolError | None = None
-    for index, pattern in enumerate(patterns):
-        try:
-            values = pattern.parse(line)
-        except RemoteProtocolError as error:
-            fault = fault or error
-            continue
-        if values is not None:
-            return index, values
-    if fault is not None:
-        raise fault
-    return None
-
-
 def _compile(text: str) -> tuple[bytes, list[Field]]:
     head = b""
     fields: list[Field] = []

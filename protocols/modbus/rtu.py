@@ -236,6 +236,10 @@ class RtuResponseDecoder(_RtuDecoder):
 
     def expect(self, unit: int, function: int) -> None:
         self._expected = (unit, function)
+        self.forget()
+
+    def forget(self) -> None:
+        """Drops all that came before; what is expected stays so."""
         self.skipped += sum(map(len, self._bursts))
         self._begin()
 

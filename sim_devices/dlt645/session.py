@@ -1,62 +1,48 @@
 """What DL/T 645 meters answer."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from protocols.dlt645.frame import WILDCARD, Frame, FrameDecoder, encode_frame, is_address
 from protocols.dlt645.messages import Address, Data, Failure, ReadAddress, ReadNext, Refusal, parse_request, reply_frame
 from protocols.sum_frames import SumDecoder
 from sim_devices.conversation import LineProtocol
 from sim_devices.dlt645.device import MOST_IN_FRAME, DataDevice, NoSuchData
-from sim_devices.meters import MeterSlaves, neighbour, spoil
+from sim_devices.meters import MeterSlaves
 from sim_devices.models.base import Unit
-
-
-class MeterAnswer(NamedTuple):
-    """A sim_devices.faults.Answer."""
-
-    frame: Frame
-
-    def whole(self) -> bytes:
-        return encode_frame(self.frame)
-
-    def spoiled(self) -> bytes:
-        return spoil(self.whole())
-
-    def misaddressed(self) -> bytes:
-        return encode_frame(self.frame._replace(address=neighbour(self.frame.address)))
 
 
 class Slaves(MeterSlaves[Frame, DataDevice]):
     KIND = DataDevice
+    WILDCARD = WILDCARD
 
     def decoder(self) -> SumDecoder[Frame]:
         return FrameDecoder()
 
-    def wildcard(self, frame: Frame) -> bool:
-        return frame.address == WILDCARD
+    def encode(self, frame: Frame) -> bytes:
+        return encode_frame(frame)
 
     def reply(
         self, frame: Frame, unit: str, device: DataDevice, refusal: int | None
-    ) -> tuple[MeterAnswer, Mapping[str, Any] | None]:
+    ) -> tuple[Frame, Mapping[str, Any] | None]:
         request = parse_request(frame)
         frame = frame._replace(address=unit)
         if refusal is not None:
-            return MeterAnswer(reply_frame(frame, Refusal(refusal))), None
+            return reply_frame(frame, Refusal(refusal)), None
         if isinstance(request, ReadAddress):
-            return MeterAnswer(reply_frame(frame, Address(unit))), None
+            return reply_frame(frame, Address(unit)), None
         try:
             data = device.read(request.di)
         except NoSuchData:
-            return MeterAnswer(reply_frame(frame, Refusal(Failure.NO_SUCH_DATA))), None
+            return reply_frame(frame, Refusal(Failure.NO_SUCH_DATA)), None
         sequence = request.sequence if isinstance(request, ReadNext) else None
         begin = MOST_IN_FRAME * (sequence or 0)
         part = data[begin : begin + MOST_IN_FRAME]
         if not part:
-            return MeterAnswer(reply_frame(frame, Refusal(Failure.NO_SUCH_DATA))), None
+            return reply_frame(frame, Refusal(Failure.NO_SUCH_DATA)), None
         more = begin + MOST_IN_FRAME < len(data)
         said = {"di": f"{request.di:08X}", "data": part.hex().upper()}
-        return MeterAnswer(reply_frame(frame, Data(request.di, part, more), sequence)), said
+        return reply_frame(frame, Data(request.di, part, more), sequence), said
 
 
 def _unit(given: Unit) -> Unit:

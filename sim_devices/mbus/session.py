@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from protocols.errors import LocalProtocolError, RemoteProtocolError
 from protocols.mbus.codes import (
@@ -22,11 +22,11 @@ from protocols.mbus.decoder import FrameDecoder
 from protocols.mbus.frame import Ack, Frame, LongFrame, ShortFrame, encode_frame
 from protocols.mbus.header import Secondary, encode_number
 from protocols.mbus.telegram import encode_telegram
-from protocols.stream import NEED_DATA
 from sim_devices.clock import Now
 from sim_devices.conversation import LineProtocol, Record
-from sim_devices.faults import Fault, Faults, Kind, Send, distort
+from sim_devices.faults import Faults, Kind, Send, distort, heard
 from sim_devices.mbus.device import RecordsDevice
+from sim_devices.meters import Conversation
 from sim_devices.models.base import Device, Unit
 
 
@@ -128,11 +128,13 @@ class Slaves:
         self._advance = advance
         self._record = record
 
-    def converse(self, kind: str) -> "Conversation":  # noqa: ARG002 - a line is the same however it is reached
-        return Conversation(self)
+    def converse(self, kind: str) -> Conversation[Frame]:  # noqa: ARG002 - a line is the same however it is reached
+        return Conversation(self.answer, FrameDecoder())
 
     def answer(self, frame: Frame, now: Now) -> list[Send]:
-        """Of every meter that is meant: two at once are what a careless master gets."""
+        """Of every meter that is meant: two at once are what a careless master gets. Meters do not hear meters."""
+        if not frame.from_master:
+            return []
         self._advance(now.sim_ms)
         sends: list[Send] = []
         for unit, slave in self._slaves.items():
@@ -145,43 +147,10 @@ class Slaves:
                 continue
             if fault is not None and fault.kind is Kind.EXCEPTION and isinstance(answer, LongFrame):
                 answer = LongFrame(RSP_UD, slave.primary, APPLICATION_ERROR, bytes((fault.code,)))
-            elif isinstance(answer, LongFrame):
-                self._journal(now, unit, slave.device, {"data": answer.data.hex().upper()}, fault)
+            elif isinstance(answer, LongFrame) and self._record is not None and heard(fault):
+                self._record(now, unit, slave.device, {"data": answer.data.hex().upper()}, fault)
             sends += distort(fault, MbusAnswer(answer), self._faults)
         return sends
-
-    def _journal(self, now: Now, unit: Unit, device: Device, said: Mapping[str, Any], fault: Fault | None) -> None:
-        if self._record is not None and (fault is None or fault.kind not in (Kind.SILENT, Kind.DISCONNECT)):
-            self._record(now, unit, device, said, fault)
-
-
-class Conversation:
-    """One master on one line."""
-
-    def __init__(self, slaves: Slaves) -> None:
-        self._slaves = slaves
-        self._decoder = FrameDecoder()
-
-    def receive(self, data: bytes, now: Now) -> list[Send]:
-        self._decoder.receive_data(data)
-        return self._drain(now)
-
-    def idle(self, now: Now) -> list[Send]:
-        """The line fell silent: half a frame will not be continued. Noise is a slave's business to ignore."""
-        self._decoder.line_idle()
-        return self._drain(now)
-
-    def _drain(self, now: Now) -> list[Send]:
-        sends: list[Send] = []
-        while True:
-            try:
-                frame = self._decoder.next_frame()
-            except RemoteProtocolError:
-                continue
-            if frame is NEED_DATA:
-                return sends
-            if frame.from_master:
-                sends += self._slaves.answer(frame, now)
 
 
 def _slave(unit: Unit, device: RecordsDevice) -> _Slave:

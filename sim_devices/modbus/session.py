@@ -27,7 +27,7 @@ from protocols.modbus.rtu import RtuRequestDecoder, encode_rtu
 from protocols.modbus.tcp import TcpDecoder, encode_tcp
 from sim_devices.clock import Now
 from sim_devices.conversation import LineProtocol, Record
-from sim_devices.faults import Fault, Faults, Kind, Send, distort
+from sim_devices.faults import Fault, Faults, Kind, Send, distort, heard
 from sim_devices.modbus.device import RegisterDevice
 from sim_devices.modbus.registers import NoSuchAddress, NotTaken, Table
 from sim_devices.models.base import Device, Unit
@@ -141,7 +141,7 @@ class Slaves:
     def _journal(
         self, now: Now, unit: int, device: RegisterDevice, request: Request, response: Response, fault: Fault | None
     ) -> None:
-        if self._record is None or (fault is not None and fault.kind in (Kind.SILENT, Kind.DISCONNECT)):
+        if self._record is None or not heard(fault):
             return
         match request, response:
             case ReadBits(function, address, quantity), ReadBitsResponse():

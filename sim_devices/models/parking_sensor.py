@@ -76,9 +76,6 @@ class ParkingSensor(RegisterDevice):
             # While it learns its surroundings it does not know which field is theirs.
             self.values[f"field_{axis}"] = None if self._learning_s else self.noisy(earth + own + car, stir)
 
-    def _radar(self) -> float | None:
-        return None if self.car is None or self.covered_s else max(5.0, self.noisy(self.clearance_cm, 0.6))
-
     def _drive(self, now: Moment) -> None:
         """Comings and goings whose balance is the hour's share of taken spaces."""
         taken = Traffic.parked(now.seconds)

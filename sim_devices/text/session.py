@@ -7,7 +7,7 @@ from protocols.errors import RemoteProtocolError
 from protocols.lines.reader import NEED_DATA, LineReader
 from sim_devices.clock import Now
 from sim_devices.conversation import LineProtocol, Record
-from sim_devices.faults import Fault, Faults, Kind, Send, distort
+from sim_devices.faults import Fault, Faults, Kind, Send, distort, heard
 from sim_devices.models.base import Device, Unit
 from sim_devices.text.device import TextDevice
 
@@ -76,7 +76,7 @@ class Slaves:
         return sends
 
     def _journal(self, now: Now, unit: Unit, device: TextDevice, answer: TextAnswer, fault: Fault | None) -> None:
-        if self._record is None or (fault is not None and fault.kind in (Kind.SILENT, Kind.DISCONNECT)):
+        if self._record is None or not heard(fault):
             return
         self._record(now, unit, device, {"line": answer.whole().decode("ascii").rstrip()}, fault)
 

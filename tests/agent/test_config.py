@@ -173,14 +173,12 @@ def pushed(more: str = "") -> str:
 
 
 def test_devices_that_report_of_themselves_are_configured_like_any_other(write_config: Write) -> None:
-    pytest.importorskip("aiocoap")
     path = write_config(more=pushed("[bus.device.channel.temperature]\ndeadband = 0.1\n"))
     (_, bus) = config.load(path, {}, catalog.ALL).buses
     assert (bus.driver, bus.options["plain"], bus.devices[0].unit) == ("coap", "loopback", "pole:1")
 
 
 def test_a_filter_that_needs_a_steady_period_is_refused_where_there_is_none(write_config: Write) -> None:
-    pytest.importorskip("aiocoap")
     path = write_config(more=pushed("[bus.device.channel.temperature]\ndespike = true\nwindow_s = 60\n"))
     with pytest.raises(ConfigError) as caught:
         config.load(path, {}, catalog.ALL)

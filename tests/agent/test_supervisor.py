@@ -182,6 +182,18 @@ async def test_a_device_that_falls_silent_is_told_of_in_event_and_state(
     assert "no answer" in str(unreachable.data["detail"])
 
 
+async def test_a_fault_that_no_database_can_hold_does_not_cost_the_state(
+    peer: Any, city: City, write_config: Write
+) -> None:
+    path = write_config(peer.address, broker=city.port, key=KEY, password=PASSWORD)
+    async with serve(city) as server, inside(path) as agent:
+        await server.wait_for(lambda: bool(server.states()))
+        health = agent.buses[0].health.devices[0]
+        health.detail, health.fault_at = "the modem said \0 and \ud800", clock.boottime_ms()
+        agent.uplink.state_changed()
+        await server.wait_for(lambda: server.states()[-1].devices[0].detail == "the modem said ? and ?")
+
+
 def qualities(server: Server) -> set[int]:
     columns = (column for batch in of(server, Batch) for group in batch.groups for column in group.columns)
     return {code for column in columns for code in column.quality.values()}

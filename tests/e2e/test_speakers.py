@@ -11,7 +11,6 @@ from tests.drivers.coap.conftest import free_port
 from tests.e2e.chain import Chain, Gateway, now_ms, raw_history, wait_for
 
 pytestmark = pytest.mark.long
-pytest.importorskip("aiocoap")
 
 WIND, GAUGE, CLIMATE = (citycode.mint("D", f"11011490010042{number:02}").text for number in (1, 2, 3))
 UNIT = "urn:dev:mac:0024befffe804ff1"

@@ -25,7 +25,6 @@ from drivers.conformance.trial import (
 MOST_PAIRS = 6
 BABBLE_S, BURSTS = 3.2, 80  # longer than a read with SHORT_S may last
 SLOW_S = 1.0  # of a timeout of LONG_S
-PIECES = 8
 
 
 def pairs(

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from drivers.base import Nonsense, Stranger
@@ -56,6 +58,16 @@ def test_more_than_the_gateway_can_take_is_told_to_come_again(power: SenmlModel)
         inbox.take(ARRIVAL._replace(reception=b"%d" % number))
     with pytest.raises(Rejected) as rejected:
         inbox.take(ARRIVAL)
+    assert rejected.value.answer is Answer.SERVICE_UNAVAILABLE
+
+
+def test_a_device_whose_backlog_comes_too_fast_is_told_to_come_again(power: SenmlModel) -> None:
+    inbox = inbox_of(power)
+    pack = [{"n": f"{METER}:voltage", "v": 1, "t": -second} for second in range(600)]
+    backlog = ARRIVAL._replace(payload=json.dumps(pack).encode())
+    inbox.take(backlog)
+    with pytest.raises(Rejected) as rejected:
+        inbox.take(backlog._replace(reception=b"2"))
     assert rejected.value.answer is Answer.SERVICE_UNAVAILABLE
 
 

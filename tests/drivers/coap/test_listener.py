@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import aiocoap
 import pytest
 
 from drivers.base import LineDown, Nonsense, Stranger
+from drivers.coap.listener import CoapListener
 from drivers.coap.model import SenmlModel
 from drivers.coap.settings import Access
 from protocols.senml.cbor_form import encode_cbor
@@ -15,14 +17,11 @@ from sim_devices.coap.message import BLOCK1, Message, Type, unsigned
 from tests.drivers.coap.conftest import CBOR, METER, Connect, free_port
 from tests.protocols.senml.rfc8428 import NOW
 
-aiocoap: Any = pytest.importorskip("aiocoap")
-Listener = pytest.importorskip("drivers.coap.listener").CoapListener
-
 
 @contextlib.asynccontextmanager
 async def listening(model: SenmlModel, access: Access) -> AsyncIterator[tuple[Any, int]]:
     port = free_port()
-    listener = Listener(f"127.0.0.1:{port}", access, {METER: model})
+    listener = CoapListener(f"127.0.0.1:{port}", access, {METER: model})
     await listener.open()
     try:
         yield listener, port
@@ -139,9 +138,25 @@ async def test_noise_on_the_port_is_survived(power: SenmlModel, connect: Connect
         assert (await next_of(listener)).unit == METER
 
 
+async def test_a_flood_does_not_fill_the_memory(
+    power: SenmlModel, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.coap.listener.MAX_REMEMBERED", 3)
+    async with listening(power, PLAIN) as (listener, port):
+        sensor = await connect(port)
+        for _ in range(3):
+            assert (await sensor.post("nowhere", b"")).code_text == "4.04"
+        sensor.transport.sendto(sensor.request("senml", NOW.sent.encode()).encode())
+        for _ in range(3):
+            with pytest.raises(Stranger, match="post to /senml"):
+                await next_of(listener)
+        with pytest.raises(Stranger, match="dropped: more messages"):
+            await next_of(listener)
+
+
 async def test_a_port_that_another_has_is_the_lines_fault(power: SenmlModel) -> None:
     async with listening(power, PLAIN) as (_, port):
-        second = Listener(f"127.0.0.1:{port}", PLAIN, {METER: power})
+        second = CoapListener(f"127.0.0.1:{port}", PLAIN, {METER: power})
         with pytest.raises(LineDown, match=rf"127\.0\.0\.1:{port}: cannot listen: .*in use"):
             await second.open()
         await second.close()
@@ -149,7 +164,7 @@ async def test_a_port_that_another_has_is_the_lines_fault(power: SenmlModel) -> 
 
 async def test_an_address_that_is_not_ours_is_the_lines_fault(power: SenmlModel) -> None:
     with pytest.raises(LineDown, match=r"192\.0\.2\.1:5683: cannot listen"):
-        await Listener("192.0.2.1:5683", PLAIN, {METER: power}).open()
+        await CoapListener("192.0.2.1:5683", PLAIN, {METER: power}).open()
 
 
 async def test_it_can_be_opened_again(power: SenmlModel, connect: Connect) -> None:
@@ -243,7 +258,7 @@ async def test_a_proven_device_may_not_speak_for_another(
 ) -> None:
     port = free_port()
     access = Access({"other": context("ours", b"\1", b"\2")}, plain=False)
-    listener = Listener(f"127.0.0.1:{port}", access, {METER: power, "other": power})
+    listener = CoapListener(f"127.0.0.1:{port}", access, {METER: power, "other": power})
     await listener.open()
     try:
         answer = await oscore_client(port, context("theirs", b"\2", b"\1"), NOW.sent.encode())

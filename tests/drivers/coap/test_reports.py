@@ -8,11 +8,13 @@ from drivers.base import Report
 from drivers.coap.model import SenmlModel, parse_model
 from drivers.coap.reports import (
     CLOCK_SET_MS,
+    DRAINED_MS,
     MAX_AHEAD_MS,
     MAX_MOMENTS,
     ClockUnset,
     NotItsOwn,
     ReportReader,
+    TooFast,
     UnknownSender,
     Unusable,
 )
@@ -197,3 +199,16 @@ def test_the_times_of_a_pack_have_a_bound(power: SenmlModel) -> None:
             reader_of(power),
             [Record(name=METER + ":voltage", value=1, time=-Decimal(at)) for at in range(MAX_MOMENTS + 1)],
         )
+
+
+def test_a_backlog_comes_no_faster_than_it_can_be_passed_on(power: SenmlModel) -> None:
+    reader = reader_of(power)
+
+    def pack(newest_s: int, count: int = 600) -> list[Record]:
+        return [Record(name=METER + ":voltage", value=1, time=TODAY_MS // 1000 + newest_s - at) for at in range(count)]
+
+    assert len(read(reader, pack(-2000))[0].moments) == 600
+    with pytest.raises(TooFast, match="send this again later"):
+        read(reader, pack(-1000))
+    assert len(read(reader, pack(-1000), TODAY_MS + DRAINED_MS)[0].moments) == 600  # nothing of it was lost
+    assert len(read(reader, pack(0), TODAY_MS - 60_000)[0].moments) == 600  # our clock was set back

@@ -7,8 +7,6 @@ import pytest
 from drivers.coap import settings
 from drivers.coap.settings import Access, access, read_options
 
-pytest.importorskip("aiocoap")
-
 
 def test_without_any_proof_of_who_sends_nothing_is_set_up(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^oscore is missing"):
@@ -44,12 +42,23 @@ def test_a_secret_that_others_may_read_is_refused_with_the_command_to_run(
         ({"oscore": {"pole:1": "nowhere"}}, "^oscore: there is no .*nowhere/secret.json"),
         ({"oscore": "gateway"}, "^oscore must be a table"),
         ({"oscore": {"pole:1": 5}}, "^oscore must be a table"),
+        ({"oscore": {"pole:1": "x" * 300}}, "^oscore: cannot read .*File name too long"),
         ({"psk": "secret"}, "^psk is not known"),
     ],
 )
 def test_an_option_that_cannot_be_used_says_why(given: dict[str, object], cause: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=cause):
         read_options(given, tmp_path)
+
+
+@pytest.mark.parametrize("held", ["", "[]", "null", "{}", '{"secret_hex": "5ec2e7", "sender-id_hex": 1}', "5ec2e7"])
+def test_a_secret_that_holds_no_context_is_refused_and_not_quoted(
+    held: str, tmp_path: Path, context: Callable[..., Path]
+) -> None:
+    (context("gateway", b"\1", b"") / "secret.json").write_text(held)
+    with pytest.raises(ValueError, match=r"^oscore: .*secret.json is no JSON object with") as refused:
+        read_options({"oscore": {"pole:1": "gateway"}}, tmp_path)
+    assert "5ec2e7" not in str(refused.value)
 
 
 def test_a_missing_library_is_told_with_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,7 +168,9 @@ async def test_every_answer_of_a_meter_that_is_slow_at_random_is_its_own(
     meter = SlowMeter(peer, seed)
     chosen = random.Random(seed + 100)
     answered = 0
-    for _ in range(30):
+    for _ in range(300):
+        if meter.asked >= 30 and answered >= 3:  # a busy machine may need more requests for that
+            break
         span = chosen.choice([VOLTAGE, VOLTAGE, ENERGY, CURRENT])
         try:
             raw = await line.read(METER, span, 0.025)
@@ -177,7 +179,7 @@ async def test_every_answer_of_a_meter_that_is_slow_at_random_is_its_own(
         answered += 1
         assert raw[:4] == int(span.space, 16).to_bytes(4, "little")
         assert int.from_bytes(raw[4:], "big") == meter.asked
-    assert answered
+    assert answered >= 3
 
 
 async def test_a_meter_that_answers_twice_misleads_nobody(line: Dlt645Line, peer: Scripted) -> None:

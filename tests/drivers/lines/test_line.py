@@ -176,17 +176,23 @@ async def test_a_line_that_never_falls_quiet_is_not_asked() -> None:
     async with talking() as (peer, line):
         with pytest.raises(Unreachable):
             await line.read("01", ASKED, 0.05)
-        asked = len(peer.asked)
 
         async def chatter() -> None:
             while True:
                 await peer.say(b"x")
 
+        said, asked = "", 0
         async with asyncio.TaskGroup() as tasks:
             talk = tasks.create_task(chatter())
-            with pytest.raises(Nonsense, match="who is talking"):
-                await line.read("01", ASKED, 0.05)
+            for _ in range(5):  # a busy machine may give the line a pause of its own, and then it is asked
+                asked = len(peer.asked)
+                with pytest.raises((Nonsense, Unreachable)) as caught:
+                    await line.read("01", ASKED, 0.05)
+                said = str(caught.value)
+                if "who is talking" in said:
+                    break
             talk.cancel()
+        assert "who is talking" in said
         assert len(peer.asked) == asked
 
 

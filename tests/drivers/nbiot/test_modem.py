@@ -239,6 +239,17 @@ async def test_a_socket_that_nobody_waited_for_is_closed_again(modem: MakeField)
         await field.until(lambda: peer.got == [b"x"])
 
 
+async def test_a_closing_that_is_cut_short_gives_the_module_its_number_back(modem: MakeField) -> None:
+    async with udp_peer() as peer, modem("bc660k") as field:
+        await field.owner.ready()
+        for _ in range(10):  # twice as often as it has sockets
+            socket = await field.owner.open_socket(Kind.UDP, "127.0.0.1", peer.port)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0):
+                    await socket.close()
+            await field.until(lambda: not field.sim.sockets)
+
+
 async def test_a_port_that_is_lost_in_the_middle_of_a_recovery_is_opened_again(modem: MakeField) -> None:
     async with modem("bc660k") as field:
         await field.owner.ready()

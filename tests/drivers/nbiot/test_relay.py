@@ -2,8 +2,6 @@ import asyncio
 from functools import partial
 from pathlib import Path
 
-import pytest
-
 from drivers.base import LineConfig
 from drivers.coap.family import COAP
 from drivers.nbiot.relay import PING, Relay
@@ -72,7 +70,6 @@ async def test_it_goes_on_after_the_module_was_brought_back(modem: MakeField) ->
 async def test_a_sensors_pack_reaches_the_coap_server_through_the_module_and_the_sensor_its_answer(
     modem: MakeField,
 ) -> None:
-    pytest.importorskip("aiocoap")
     port, unit = free_port(), "urn:dev:mac:0024befffe804ff1"
     config = LineConfig("coap", f"127.0.0.1:{port}", options=COAP.options({"plain": "loopback"}, Path()))
     listener = COAP.create_listener(config, {unit: COAP.load_model("climate_sensor")})

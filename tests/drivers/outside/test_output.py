@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.outside.output import LONGEST, MOST, PERIOD_S, Output
+from drivers.outside.output import LONGEST, MOST, PERIOD_S, Output, one_line
 
 
 @given(st.lists(st.binary(max_size=3 * LONGEST), max_size=8))
@@ -42,3 +42,8 @@ def test_a_line_without_end_is_given_once_and_cut() -> None:
 
 def test_a_line_cannot_pass_for_one_of_the_gateway_s() -> None:
     assert Output().lines("\x1b[2Jall well\r2026 INFO\u2028\n".encode(), 0.0) == ["?[2Jall well?2026 INFO?"]
+
+
+def test_what_a_driver_says_of_an_error_forges_no_line_and_holds_no_nul() -> None:
+    assert one_line("meter 7\0: no\nERROR root: all is lost\n") == "meter 7?: no?ERROR root: all is lost"
+    assert len(one_line("x" * 1_000_000)) == LONGEST

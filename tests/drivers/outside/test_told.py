@@ -76,7 +76,15 @@ def test_a_model_arrives_as_it_is(model: Any) -> None:
             {"channels": (dataclasses.replace(MODEL.channels[0], limits=(Decimal("NaN"), Decimal(1))),), "points": ()},
             "limits",
         ),
+        (
+            {"channels": (dataclasses.replace(MODEL.channels[0], limits=(Decimal(0), Decimal("1E+999999999"))),)},
+            "limits",
+        ),
         ({"limits": Limits({"all": 4}, -1)}, "field 6"),
+        ({"points": ()}, "0 points for 4 channels"),
+        ({"points": MODEL.points[:3]}, "3 points for 4 channels"),
+        ({"points": (*MODEL.points[:3], Point("all", 5, 1, 0))}, "each stands at one place"),
+        ({"channels": (), "points": ()}, "0 points for 0 channels"),
     ],
 )
 def test_a_model_that_is_out_of_order_is_refused_with_the_reason(changes: Any, words: str) -> None:
@@ -131,6 +139,21 @@ def test_a_reading_that_is_no_number_is_the_driver_s_bug() -> None:
 def test_readings_that_no_driver_may_give_are_nonsense(readings: object, words: str) -> None:
     with pytest.raises(Nonsense, match=words):
         read_readings(cbor2.dumps(readings), MODEL)
+
+
+@pytest.mark.parametrize(
+    ("channels", "words"),
+    [
+        ([0], r"channels 0 for all 0 to 1, where 0, 1 stand"),
+        ([0, 2], "channels 0, 2"),
+        ([0, 1, 2], "channels 0, 1, 2"),
+        ([], "none"),
+    ],
+)
+def test_readings_of_other_channels_than_were_asked_for_are_nonsense(channels: list[int], words: str) -> None:
+    told = tell_readings(Readings.of(Reading(channel, 1, 0) for channel in channels))
+    with pytest.raises(Nonsense, match=words):
+        MODEL.decode(Span("all", 0, 2), told)
 
 
 @given(st.binary(max_size=40))

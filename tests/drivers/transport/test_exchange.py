@@ -55,6 +55,39 @@ async def test_what_the_protocol_refuses_is_nonsense_once_nothing_better_came(ex
         await ask(exchange, refuse, SHORT)
 
 
+async def test_an_error_of_the_protocols_judgement_ends_the_wait(exchange: Exchange[Frame]) -> None:
+    def refuse(_: Frame) -> Frame:
+        raise Nonsense("meter: that is the end")
+
+    with pytest.raises(Nonsense, match=r"^meter: that is the end$"):
+        await ask(exchange, refuse, 60)
+
+
+async def test_a_second_answer_and_bytes_that_nobody_asked_for_are_told(peer: Scripted) -> None:
+    heard: list[bytes | Frame] = []
+    told = asyncio.Event()
+
+    def unasked(what: bytes | Frame) -> bool:
+        heard.append(what)
+        told.set()
+        return False
+
+    stream = SerialPort(LineConfig("dlt645", peer.address, baud=115200))
+    exchange = Exchange[Frame](stream, FrameDecoder(), PAUSE_S, unasked)
+    await exchange.open()
+    peer.script = lambda _: [2 * encode_frame(ANSWER)]
+    await ask(exchange)
+    await told.wait()
+    # Both in one burst are frames; a second that comes by itself is bytes.
+    assert heard[0] == ANSWER if isinstance(heard[0], Frame) else encode_frame(ANSWER).endswith(heard[0])
+    heard.clear()
+    told.clear()
+    peer.sends(b"\x55\xaa")
+    await told.wait()
+    assert b"".join(part for part in heard if isinstance(part, bytes))[:1] == b"\x55"
+    await exchange.close()
+
+
 async def test_what_came_before_the_question_is_no_answer(exchange: Exchange[Frame], peer: Scripted) -> None:
     peer.sends(encode_frame(ANSWER))
     await asyncio.sleep(SHORT)

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from drivers.base import LineDown, Model, Reading, Span, Unit, Unreachable
+from drivers.base import LineDown, Model, Nonsense, Reading, Span, Unit, Unreachable
+from drivers.transport.exchange import DRAIN_QUIET_S
 from drivers.transport.shared import SharedLine
 from drivers.transport.stream import ByteStream
 
@@ -23,6 +25,7 @@ class Echo:
     def __init__(self) -> None:
         self.opened = 0
         self.answers: dict[bytes, bytes] = {}
+        self.written: list[tuple[float, bytes]] = []
         self.lose: Callable[[str], None] = print
 
     async def open(self, on_data: Callable[[bytes], None], on_lost: Callable[[str], None]) -> None:
@@ -30,7 +33,10 @@ class Echo:
         self.on_data, self.lose = on_data, on_lost
 
     def write(self, data: bytes) -> None:
-        asyncio.get_running_loop().call_soon(self.on_data, self.answers[data])
+        loop = asyncio.get_running_loop()
+        self.written.append((loop.time(), data))
+        if data in self.answers:
+            loop.call_soon(self.on_data, self.answers[data])
 
     async def close(self) -> None:
         self.opened -= 1
@@ -84,11 +90,11 @@ def echo() -> Echo:
 def shared(echo: Echo) -> tuple[SharedLine, dict[Unit, Speaker]]:
     speakers: dict[Unit, Speaker] = {}
 
-    def speak(stream: ByteStream, unit: Unit) -> Speaker:
-        speakers[unit] = Speaker(stream, b"meter?" if unit == "112233" else b"lamp?")
-        return speakers[unit]
+    def speak(stream: ByteStream, word: bytes) -> Speaker:
+        speakers["112233" if word == b"meter?" else 7] = made = Speaker(stream, word)
+        return made
 
-    return SharedLine(echo, speak, ["112233", 7]), speakers
+    return SharedLine(echo, speak, {"112233": b"meter?", 7: b"lamp?", 8: b"lamp?"}), speakers
 
 
 async def test_each_protocol_hears_the_answers_to_its_own_requests_alone(echo: Echo) -> None:
@@ -116,3 +122,56 @@ async def test_a_stream_that_is_lost_is_lost_to_all(echo: Echo) -> None:
     for unit in ("112233", 7):
         with pytest.raises(LineDown, match="pulled out"):
             await line.read(unit, SPAN, 1)
+
+
+async def test_devices_of_one_protocol_share_its_line(echo: Echo) -> None:
+    """M-Bus acknowledgements do not say whose they are: only one that knows of all can tell them apart."""
+    line, speakers = shared(echo)
+    await line.open()
+    assert [await line.read(unit, SPAN, 1) for unit in (7, 8, 7)] == [b"on"] * 3
+    assert speakers[7].heard == [b"on"] * 3
+
+
+async def test_the_silence_between_two_frames_lies_between_those_of_two_protocols(echo: Echo) -> None:
+    echo.idle_s = 0.02
+    line, _ = shared(echo)
+    await line.open()
+    for unit in ("112233", 7, "112233"):
+        await line.read(unit, SPAN, 1)
+    moments = [at for at, _ in echo.written]
+    assert all(after - before >= echo.idle_s for before, after in pairwise(moments))
+
+
+async def test_a_late_answer_is_over_before_another_protocol_asks(echo: Echo) -> None:
+    del echo.answers[b"meter?"]
+    line, speakers = shared(echo)
+    await line.open()
+    with pytest.raises(Unreachable):
+        await line.read("112233", SPAN, 0.01)
+    loop = asyncio.get_running_loop()
+    late = loop.time()
+    echo.on_data(b"4")  # and the rest on its way
+    loop.call_later(DRAIN_QUIET_S / 2, echo.on_data, b"2")
+    assert await line.read(7, SPAN, 1) == b"on"
+    assert echo.written[-1][0] - late >= 1.5 * DRAIN_QUIET_S
+    assert (speakers["112233"].heard, speakers[7].heard) == ([b"4", b"2"], [b"on"])
+
+
+async def test_somebody_who_never_stops_talking_is_told_of(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivers.transport.shared.DRAIN_MOST_S", 0.05)
+    line, _ = shared(echo)
+    await line.open()
+    await line.read("112233", SPAN, 1)
+    echo.idle_s = 0.01
+
+    async def talk() -> None:
+        while True:
+            echo.on_data(b"x")
+            await asyncio.sleep(0.001)
+
+    async with asyncio.TaskGroup() as tasks:
+        talking = tasks.create_task(talk())
+        await asyncio.sleep(0)
+        with pytest.raises(Nonsense, match="who is talking"):
+            await line.read(7, SPAN, 1)
+        talking.cancel()

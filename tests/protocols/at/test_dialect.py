@@ -24,8 +24,6 @@ every = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
 @transcript
 def test_attach_signal_and_registration(dialect: Dialect) -> None:
     assert replay(dialect, dialect.signal(), "AT+CSQ -> +CSQ:13,99 / OK") == -87
-    assert replay(dialect, dialect.attached(), "AT+CGATT? -> +CGATT:1 / OK") is True
-    assert replay(dialect, dialect.attached(), "AT+CGATT? -> +CGATT: 0 / OK") is False
     assert replay(dialect, dialect.registration(), "AT+CEREG? -> +CEREG:0,1 / OK") is Registration.HOME
     replay(dialect, dialect.attach(), "AT+CGATT=1 -> OK")
 
@@ -119,7 +117,6 @@ def test_whatever_a_module_says_unasked_is_understood_passed_over_or_its_fault(n
 ASKED = (
     lambda dialect: dialect.registration(),
     lambda dialect: dialect.signal(),
-    lambda dialect: dialect.attached(),
     lambda dialect: dialect.figures(),
     lambda dialect: dialect.open_socket(Kind.UDP, "127.0.0.1", 5683),
     lambda dialect: dialect.send(Socket(0, Kind.UDP, "127.0.0.1", 5683), b"x"),

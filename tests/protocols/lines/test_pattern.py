@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.errors import LocalProtocolError, RemoteProtocolError
-from protocols.lines.pattern import Pattern, Value, first_match
+from protocols.lines.pattern import Pattern, Value
 
 STATION = Pattern("$TEMP,{temperature:decimal},{humidity:decimal?},{state:word}")
 
@@ -115,12 +115,3 @@ def test_values_that_the_pattern_cannot_hold_are_not_written(values: dict[str, V
 def test_no_line_breaks_the_pattern(line: bytes) -> None:
     with contextlib.suppress(RemoteProtocolError):
         STATION.parse(line)
-
-
-def test_the_first_pattern_that_fits_is_taken() -> None:
-    patterns = [Pattern("T,{t:decimal}"), Pattern("T,{t:decimal},{h:decimal}"), Pattern("W,{w:decimal}")]
-    assert first_match(patterns, b"T,1,2") == (1, {"t": 1, "h": 2})
-    assert first_match(patterns, b"W,3") == (2, {"w": 3})
-    assert first_match(patterns, b"hello") is None
-    with pytest.raises(RemoteProtocolError, match="t is 'x'"):
-        first_match(patterns, b"T,x")

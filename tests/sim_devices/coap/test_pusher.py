@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from drivers.base import Nonsense, Report, Stranger
+from drivers.coap.listener import CoapListener
 from drivers.coap.model import load_model
 from drivers.coap.settings import Access
 from sim_devices.clock import Clock
@@ -15,7 +16,6 @@ from sim_devices.models.base import Device, Options, Unit
 from sim_devices.world import World
 from tests.drivers.coap.conftest import free_port
 
-Listener = pytest.importorskip("drivers.coap.listener").CoapListener
 UNIT = "urn:dev:mac:0024befffe804ff1"
 
 
@@ -35,7 +35,7 @@ async def heard(monkeypatch: pytest.MonkeyPatch, faults: Faults | None = None) -
     monkeypatch.setattr(pusher, "LOOK_S", 0.02)
     port = free_port()
     model = load_model("climate_sensor")
-    listener = Listener(f"127.0.0.1:{port}", Access({}, plain=True), {UNIT: model})
+    listener = CoapListener(f"127.0.0.1:{port}", Access({}, plain=True), {UNIT: model})
     await listener.open()
     rig = Rig(port, faults or Faults(1))
     await rig.server.start()

@@ -129,7 +129,10 @@ class Modem:
         return made
 
     def _opening(self, create: Callable[[], Procedure[Socket]]) -> Procedure[ModemSocket]:
-        """Looks for a free number only when its turn has come. What the other side sent at once came before this."""
+        """Looks for a free number only when its turn has come, and frees those that the module still holds for nobody.
+        What the other side sent at once came before this."""
+        if self._strays:
+            yield from self._close_strays()
         socket = yield from create()
         made = self._sockets[socket.number] = ModemSocket(socket, self._send, self._close, self.dialect.longest)
         for heard in [each for each in self._early if each.socket == socket.number]:
@@ -167,7 +170,7 @@ class Modem:
             await self._channel.open()
         await self._turn(State.STARTING)
         await self._bringup.run()
-        await self._close_strays()  # those of whoever used the module before
+        await self._channel.run(self._close_strays())  # those of whoever used the module before
         while True:
             await self._enter_network()
             await self._serve()
@@ -215,7 +218,7 @@ class Modem:
             while self._arrived:
                 await self._fetch(self._arrived.pop())
             if self._strays:
-                await self._close_strays()
+                await self._channel.run(self._close_strays())
             if loop.time() - looked >= self._patience.probe:
                 looked = loop.time()
                 await self._bringup.greet()
@@ -243,15 +246,15 @@ class Modem:
             else:
                 log.debug("modem %s: a datagram of a stranger, %s:%d", self.where, *source)
 
-    async def _close_strays(self) -> None:
+    def _close_strays(self) -> Procedure[None]:
+        """Looks only when its turn has come: a socket may just have been opened."""
         self._strays = False
         for number in range(self.dialect.sockets):
-            await self._bringup.may(self._close_stray(number))
-
-    def _close_stray(self, number: int) -> Procedure[None]:
-        """Looks only when its turn has come: a socket may just have been opened."""
-        if number not in self._sockets:
-            yield from self.dialect.close(Socket(number, Kind.UDP, "", 0))
+            if number not in self._sockets:
+                try:
+                    yield from self.dialect.close(Socket(number, Kind.UDP, "", 0))
+                except CommandRefused as error:  # mostly: there is none of that number
+                    log.debug("modem %s: %s", self.where, error)
 
     # -- what happens ------------------------------------------------------------------------------------------------
 

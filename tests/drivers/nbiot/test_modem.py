@@ -239,6 +239,18 @@ async def test_a_socket_that_nobody_waited_for_is_closed_again(modem: MakeField)
         await field.until(lambda: peer.got == [b"x"])
 
 
+async def test_who_opens_right_after_sockets_that_nobody_waited_for_is_not_refused(modem: MakeField) -> None:
+    async with udp_peer() as peer, modem("bc660k") as field:
+        await field.owner.ready()
+        for _ in range(4):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0):
+                    await field.owner.open_socket(Kind.UDP, "127.0.0.1", peer.port)
+            socket = await field.owner.open_socket(Kind.UDP, "127.0.0.1", peer.port)
+        await socket.send(b"x")
+        await field.until(lambda: peer.got == [b"x"])
+
+
 async def test_a_closing_that_is_cut_short_gives_the_module_its_number_back(modem: MakeField) -> None:
     async with udp_peer() as peer, modem("bc660k") as field:
         await field.owner.ready()

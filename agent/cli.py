@@ -98,12 +98,12 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from agent import status
+    from agent import control, status
 
     settings = config.load(options.config, os.environ)
     try:
-        report = status.ask(settings.gateway.data_dir)
-    except status.NotRunning as error:
+        report = control.ask(settings.gateway.data_dir, "report")
+    except (control.NotRunning, control.Declined) as error:
         print(f"hutong-agent: {error}", file=sys.stderr)
         return FAILED
     print(json.dumps(report, ensure_ascii=False, indent=2) if options.json else status.render(report))

@@ -1,84 +1,8 @@
-"""`hutong-agent status`: a socket in the data directory that answers with the report, and the table people read.
+"""The gateway's report as a page of text for a terminal: what `hutong-agent status` prints. Imports no numpy."""
 
-The socket has mode 0600: who may read the data directory's secrets may ask. Nothing here imports numpy.
-"""
-
-import asyncio
-import json
-import os
-import socket
 import unicodedata
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-NAME = "status.sock"
-TIMEOUT_S = 5.0
-
-
-class NotRunning(Exception):
-    """Nobody answers on the socket."""
-
-
-async def serve(data_dir: Path, report: Callable[[], Awaitable[Mapping[str, Any]]]) -> None:
-    """Answers every connection with the report as one line of JSON, until cancelled."""
-
-    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                writer.write(json.dumps(await report(), ensure_ascii=False).encode() + b"\n")
-                await writer.drain()
-        except (OSError, TimeoutError):
-            pass  # who asked has gone
-        finally:
-            writer.close()
-
-    server = await asyncio.start_unix_server(answer, sock=_listen(data_dir))
-    try:
-        async with server:
-            await server.serve_forever()
-    finally:
-        (data_dir / NAME).unlink(missing_ok=True)
-
-
-def ask(data_dir: Path) -> dict[str, Any]:
-    """The report of the gateway that works in `data_dir`; NotRunning if none does."""
-    with socket.socket(socket.AF_UNIX) as client, _short(data_dir) as path:
-        client.settimeout(TIMEOUT_S)
-        try:
-            client.connect(path)
-            with client.makefile("rb") as answer:
-                report: dict[str, Any] = json.loads(answer.read())
-        except (OSError, ValueError) as error:
-            raise NotRunning(f"no hutong-agent answers in {data_dir}: {error}") from None
-    return report
-
-
-def _listen(data_dir: Path) -> socket.socket:
-    server = socket.socket(socket.AF_UNIX)
-    with _short(data_dir) as path:
-        Path(path).unlink(missing_ok=True)  # of a process that was killed: the data directory's lock says so
-        before = os.umask(0o177)
-        try:
-            server.bind(path)
-        finally:
-            os.umask(before)
-    server.setblocking(False)
-    return server
-
-
-@contextmanager
-def _short(data_dir: Path) -> Iterator[str]:
-    """The socket's path, through the open directory: a socket's address has 107 bytes, a path may be longer."""
-    try:
-        directory = os.open(data_dir, os.O_PATH | os.O_DIRECTORY)
-    except OSError as error:
-        raise NotRunning(f"no hutong-agent answers in {data_dir}: {error.strerror}") from None
-    try:
-        yield f"/proc/self/fd/{directory}/{NAME}"
-    finally:
-        os.close(directory)
 
 
 def render(report: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from agent import clock, metrics, report, site, status
+from agent import clock, control, metrics, report, site
 from agent.bus.alarm import Alarm
 from agent.bus.device import Device
 from agent.bus.health import Change, backoff_ms
@@ -198,7 +198,7 @@ class Agent:
             "uplink": self.uplink.run,
             "clock": self._clock_loop,
             "drops": self._drops_loop,
-            "status": lambda: status.serve(self.data_dir, self._report),
+            "control": lambda: control.serve(self.data_dir, {"report": lambda _: self._report()}),
         }
         if (port := self.site.config.metrics.port) is not None:
             around["metrics"] = lambda: metrics.serve(self.data_dir, port, self._report)

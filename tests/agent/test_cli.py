@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent import cli, status
+from agent import cli, control, status
 from agent.version import version
 
 Write = Callable[..., Path]
@@ -61,8 +61,8 @@ async def test_status_prints_what_the_running_gateway_answers(
         return report
 
     async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(status.serve(path.parent / "data", answer))
-        await until((path.parent / "data" / status.NAME).exists)
+        task = tasks.create_task(control.serve(path.parent / "data", {"report": lambda _: answer()}))
+        await until((path.parent / "data" / control.NAME).exists)
         assert await asyncio.to_thread(cli.main, ["status", str(path)]) == cli.OK
         assert capsys.readouterr().out == status.render(report) + "\n"
         assert await asyncio.to_thread(cli.main, ["status", str(path), "--json"]) == cli.OK

@@ -1,8 +1,3 @@
-import asyncio
-import stat
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,64 +17,6 @@ pole-line  modbus-rtu /dev/ttyUSB0  open, 43% busy
 
 tunnel  modbus-tcp 10.0.0.1:502  DOWN: no connection, 0% busy
   unit  device  model  code  last value  state  errors"""
-
-
-@asynccontextmanager
-async def serving(directory: Path, report: dict[str, Any], until: Any) -> AsyncIterator[None]:
-    async def answer() -> dict[str, Any]:
-        return report
-
-    async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(status.serve(directory, answer))
-        await until((directory / status.NAME).exists)
-        yield
-        task.cancel()
-
-
-async def test_who_asks_gets_the_report(tmp_path: Path, report: dict[str, Any], until: Any) -> None:
-    async with serving(tmp_path, report, until):
-        assert await asyncio.to_thread(status.ask, tmp_path) == report
-        assert await asyncio.to_thread(status.ask, tmp_path) == report
-
-
-async def test_the_socket_is_for_its_owner_alone_and_goes_with_the_process(
-    tmp_path: Path, report: dict[str, Any], until: Any
-) -> None:
-    async with serving(tmp_path, report, until):
-        assert stat.S_IMODE((tmp_path / status.NAME).stat().st_mode) == 0o600
-    assert not (tmp_path / status.NAME).exists()
-
-
-async def test_a_path_longer_than_a_socket_address_is_no_hindrance(
-    tmp_path: Path, report: dict[str, Any], until: Any
-) -> None:
-    deep = tmp_path / ("x" * 100) / ("y" * 100)
-    deep.mkdir(parents=True)
-    async with serving(deep, report, until):
-        assert (await asyncio.to_thread(status.ask, deep))["gateway"] == report["gateway"]
-
-
-async def test_the_socket_of_a_killed_process_is_replaced(tmp_path: Path, report: dict[str, Any], until: Any) -> None:
-    left = status._listen(tmp_path)
-    left.close()
-    with pytest.raises(status.NotRunning):
-        status.ask(tmp_path)
-    async with serving(tmp_path, report, until):
-        assert await until(lambda: asyncio.to_thread(answered, tmp_path)) == report
-
-
-def answered(directory: Path) -> dict[str, Any] | None:
-    try:
-        return status.ask(directory)
-    except status.NotRunning:
-        return None
-
-
-def test_where_nobody_runs_that_is_said(tmp_path: Path) -> None:
-    with pytest.raises(status.NotRunning, match="no hutong-agent answers"):
-        status.ask(tmp_path)
-    with pytest.raises(status.NotRunning, match="No such file"):
-        status.ask(tmp_path / "none")
 
 
 def test_the_page_says_what_an_operator_asks_first(report: dict[str, Any]) -> None:

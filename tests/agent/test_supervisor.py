@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from agent import clock, config, site, status, supervisor
+from agent import clock, config, control, site, status, supervisor
 from agent.spool import SpoolRefused
 from agent.supervisor import Agent, CannotRun
 from drivers import catalog
@@ -91,7 +91,7 @@ async def test_readings_go_from_the_bus_to_the_server_and_a_stop_leaves_nothing_
         await server.wait_for(lambda: len(of(server, Batch)) >= 2)
         birth = of(server, Birth)[-1]  # a broker may show the one it retains first
         description = decode_description(birth.description)
-        report = await asyncio.to_thread(status.ask, tmp_path / "data")
+        report = await asyncio.to_thread(control.ask, tmp_path / "data", "report")
         assert report["uplink"]["connected"] is True
         assert all(device["reachable"] for device in report["buses"][0]["devices"])
         assert "connected for" in status.render(report)
@@ -104,7 +104,7 @@ async def test_readings_go_from_the_bus_to_the_server_and_a_stop_leaves_nothing_
         assert set(series.values()) == {2301 + device}
         assert all(after - before == 100 for before, after in pairwise(sorted(series)))
     assert {name for _, name in found} == {channel.name for channel in description.channels}
-    assert not (tmp_path / "data" / status.NAME).exists()
+    assert not (tmp_path / "data" / control.NAME).exists()
 
 
 async def test_a_killed_gateway_begins_where_it_stopped_and_loses_a_second_at_most(
@@ -302,11 +302,11 @@ async def test_a_gateway_whose_disk_fails_still_tells_how_it_is(
         raise SpoolRefused("disk I/O error")
 
     async with inside(write_config(peer.address)) as agent:
-        await until(lambda: (tmp_path / "data" / status.NAME).exists())
+        await until(lambda: (tmp_path / "data" / control.NAME).exists())
         await until(lambda: agent.uplink.fault)
         with monkeypatch.context() as broken:
             broken.setattr(agent.spool, "read", read)
-            report = await asyncio.to_thread(status.ask, tmp_path / "data")
+            report = await asyncio.to_thread(control.ask, tmp_path / "data", "report")
     assert report["spool"]["oldest_ms"] is None
     assert report["uplink"]["fault"] in status.render(report)
 

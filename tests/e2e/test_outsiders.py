@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from agent import status
+from agent import control, status
 from protocols import citycode
 from protocols.edge.messages import Event
 from tests.agent.conftest import Peer
@@ -77,14 +77,14 @@ class Running:
         return self._said.read_text()
 
     async def report(self) -> dict[str, Any]:
-        return await asyncio.to_thread(status.ask, self.folder / "data")
+        return await asyncio.to_thread(control.ask, self.folder / "data", "report")
 
     async def until(self, condition: Any, seconds: float = 30.0) -> dict[str, Any]:
         async with asyncio.timeout(seconds):
             while True:
                 try:
                     report = await self.report()
-                except status.NotRunning:
+                except control.NotRunning:
                     pass
                 else:
                     if condition(report):

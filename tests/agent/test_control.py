@@ -76,7 +76,7 @@ async def test_a_request_carries_its_details_and_a_refusal_its_reason(
     tmp_path: Path, report: dict[str, Any], until: Any
 ) -> None:
     async with serving(tmp_path, report, until):
-        assert (await asyncio.to_thread(lambda: control.ask(tmp_path, "report", unit=3)))["asked"] == "a unit"
+        assert (await asyncio.to_thread(lambda: control.ask(tmp_path, "report", unit=3)))["asked"] == 3
         with pytest.raises(control.Declined, match="not today"):
             await asyncio.to_thread(control.ask, tmp_path, "refuse")
 

@@ -147,6 +147,16 @@ class Limits(NamedTuple):
     gap: int
 
 
+class Cost(NamedTuple):
+    """What reading in one space takes of a line, in ms: `request` for asking at all, `address` for each address."""
+
+    request: float
+    address: float
+
+    def of(self, span: Span) -> float:
+        return self.request + self.address * span.length
+
+
 class Described(Protocol):
     """A kind of device, as far as a birth describes it."""
 
@@ -192,6 +202,16 @@ class Line(Protocol):
 
     async def write(self, unit: Any, model: Model, channel: int, value: Decimal, timeout: float) -> Reading:
         """Writes `value` (in the channel's unit), reads it back and returns what was read. Raises DeviceError."""
+        ...
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A line whose time is known before it is used."""
+
+    def cost(self, unit: Any, space: str) -> Cost:
+        """What reads in `space` of `unit` take of the wire, with the silences between frames; not how long the device
+        thinks. What it may answer at most counts, where its answers are not of one length."""
         ...
 
 

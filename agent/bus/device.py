@@ -1,14 +1,18 @@
 """Asking one device for all it has: which spans, what their answers mean, and what it turned out to lack."""
 
+import asyncio
 from collections import Counter, deque
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from agent.bus import planner
-from agent.bus.planner import Request
+from agent.bus.learned import NOTHING, Learned, Split, Turnaround, conclude
+from agent.bus.planner import FEWEST, Request
+from agent.bus.schedule import Priority
 from drivers.base import (
     NO_READINGS,
+    Cost,
     Described,
     DeviceError,
     Line,
@@ -18,6 +22,7 @@ from drivers.base import (
     Reading,
     Readings,
     Refused,
+    Timed,
     Unit,
 )
 from protocols.quality import Quality
@@ -27,12 +32,17 @@ SILENCES = 3  # in a row, from a device that answers other requests: what it doe
 SILENT_EVERY = 20  # polls: how often that is asked again, so that it costs the others on the line next to nothing
 
 
+REPLAN_AT = 0.3  # the share by which a device's turnaround must have moved before its requests are planned anew
+REPLAN_MS = 1.0  # and by how much at least
+
+
 M = TypeVar("M", bound=Described, covariant=True)
 
 
 @dataclass(frozen=True)
 class Device(Generic[M]):
-    """`index` is the device's place in the pipeline and in the birth."""
+    """`index` is the device's place in the pipeline and in the birth. `slower` are the periods of those channels that
+    are not read as often as the rest; they are multiples of `period_ms`."""
 
     index: int
     code: str
@@ -40,6 +50,8 @@ class Device(Generic[M]):
     unit: Unit
     period_ms: int
     model: M
+    priority: Priority = Priority.NORMAL
+    slower: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -71,41 +83,66 @@ class Reader:
     What was met with silence goes last the next time, so that one such request does not make the device look dead.
     """
 
-    def __init__(self, device: Device[Model]) -> None:
+    def __init__(self, device: Device[Model], learned: Learned = NOTHING) -> None:
         self._device = device
-        self.start_over()
+        self._slots: dict[int, int] = {}  # by period: the last one of them that was read
+        self._asked_apart = learned.absent  # places that another of this kind lacked, until this one was asked
+        self._begin(learned)
 
     def start_over(self) -> None:
         """It may be another device now: what the old one lacked is asked for again."""
-        self._plan = planner.plan(self._device.model.points, self._device.model.limits)
-        self._absent: frozenset[int] = frozenset()
+        self._asked_apart = frozenset()
+        self._begin(Learned(turnaround_ms=self._turnaround.learned))
+
+    def _begin(self, learned: Learned) -> None:
+        self._learned = learned
+        self._turnaround = Turnaround(learned.turnaround_ms)
+        self._absent: frozenset[int] = frozenset()  # channels
+        self._wire: dict[str, Cost] | None = None  # by space, of a line that tells
+        self._planned_for = self._turnaround.expected
+        self._plans: dict[frozenset[int], tuple[Request, ...]] = {}  # by the periods that are due
         self._silences: Counter[Request] = Counter()  # in a row; none for a request that was answered
         self._polls = 0
 
-    async def read(self, line: Line, timeout: float) -> Outcome:
-        """Every channel, each with a value or the reason for none.
+    async def read(
+        self, line: Line, timeout: float, tick: int, between: Callable[[], Awaitable[None]] | None = None
+    ) -> Outcome:
+        """Every channel that is due at `tick`, each with a value or the reason for none.
 
-        The first silence ends it, since the next request would only cost another timeout.
+        The first silence ends it, since the next request would only cost another timeout. `between` is done before
+        each request but the first: what cannot wait for all of them. A LineDown of it is one of the line.
         """
         outcome = Outcome()
         self._polls += 1
-        todo = deque(self._plan if not self._silences else self._by_silence(outcome))
+        self._reckon(line)
+        plan = self._plan(self._due(tick))
+        todo = deque(plan if not self._silences else self._by_silence(plan, outcome))
+        splits: list[Split] = []
+        answered: set[Request] = set()
         while todo:
             request = todo.popleft()
-            outcome.requests += 1
             try:
+                if outcome.requests and between is not None:
+                    await between()
+                outcome.requests += 1
                 outcome.readings += await self._ask(line, request, timeout)
                 outcome.answered = True
+                answered.add(request)
                 if self._silences:
                     self._silences.pop(request, None)
             except Refused as error:
                 outcome.answered = True
                 self._silences.pop(request, None)
-                smaller = self._learn(request) if error.code == ILLEGAL_ADDRESS else ()
-                todo.extendleft(reversed(smaller))
+                smaller: tuple[Request, ...] = ()
+                if error.code == ILLEGAL_ADDRESS:
+                    smaller = planner.split(request)
+                    splits.append(Split(request, smaller))
+                    todo.extendleft(reversed(smaller))
                 if not smaller:
                     outcome.blame("refused", request, error)
-                    outcome.readings += self._refused(request, error)
+                    absent = error.code == ILLEGAL_ADDRESS
+                    quality = Quality.BAD_CONFIGURATION_ERROR if absent else Quality.BAD_DEVICE_FAILURE
+                    outcome.readings += _bad(request.channels, quality)
             except Nonsense as error:
                 outcome.blame("nonsense", request, error)
                 outcome.unanswered(request, error, Quality.BAD_COMMUNICATION_ERROR)
@@ -116,14 +153,17 @@ class Reader:
                 for lost in (request, *todo):
                     outcome.unanswered(lost, error, Quality.BAD_NOT_CONNECTED if down else Quality.BAD_TIMEOUT)
                 break
-        if self._absent:
-            outcome.readings += _bad(self._absent, Quality.BAD_CONFIGURATION_ERROR)
+        if lacking := self._channels_due(tick) - frozenset(outcome.readings.channels):
+            outcome.readings += _bad(lacking, Quality.BAD_CONFIGURATION_ERROR)
+        if outcome.answered:
+            self._read_at(tick)
+            self._learn(splits, answered)
         return outcome
 
     async def probe(self, line: Line, timeout: float) -> Outcome:
         """Whether the device answers one request. Its values are not kept: its tick has been answered for already."""
         outcome = Outcome(requests=1)
-        request = min(self._plan, key=self._silences.__getitem__)
+        request = min(self._plan(self._all_periods), key=self._silences.__getitem__)
         try:
             await self._ask(line, request, timeout)
             outcome.answered = True
@@ -141,9 +181,90 @@ class Reader:
         (reading,) = await self._ask(line, request, timeout)
         return reading
 
-    def _by_silence(self, outcome: Outcome) -> list[Request]:
+    @property
+    def learned(self) -> Learned:
+        return replace(self._learned, turnaround_ms=self._turnaround.learned)
+
+    @property
+    def predicted_ms(self) -> float:
+        """How long a poll of all channels takes, by what is known of line and device."""
+        spans = [request.span for request in self._plan(self._all_periods)]
+        return sum(self._cost(span.space).of(span) for span in spans)
+
+    @property
+    def _all_periods(self) -> frozenset[int]:
+        return frozenset((self._device.period_ms, *self._device.slower.values()))
+
+    def _due(self, tick: int) -> frozenset[int]:
+        """The periods in which the last reading lies further back than `tick` does."""
+        if not self._device.slower:
+            return self._all_periods
+        return frozenset(period for period in self._all_periods if tick // period != self._slots.get(period))
+
+    def _read_at(self, tick: int) -> None:
+        for period in self._device.slower.values():
+            self._slots[period] = tick // period
+
+    def _channels_due(self, tick: int) -> frozenset[int]:
+        """Of those that the device lacks."""
+        due = self._due(tick)
+        return frozenset(channel for channel in self._absent if self._period_of(channel) in due)
+
+    def _period_of(self, channel: int) -> int:
+        return self._device.slower.get(channel, self._device.period_ms)
+
+    def _reckon(self, line: Line) -> None:
+        """Plans anew where the device turned out to think longer, or less long, than was planned for."""
+        thinks = self._turnaround.expected
+        moved = abs(thinks - self._planned_for)
+        if self._wire is not None and moved < max(REPLAN_MS, REPLAN_AT * self._planned_for):
+            return
+        if not isinstance(line, Timed):
+            return
+        spaces = {point.space for point in self._device.model.points}
+        self._wire = {space: line.cost(self._device.unit, space) for space in spaces}
+        self._planned_for = thinks
+        self._plans.clear()
+
+    def _cost(self, space: str) -> Cost:
+        """What a request takes, from its first byte to the answer's last."""
+        if self._wire is None:
+            return FEWEST
+        wire = self._wire[space]
+        return Cost(wire.request + self._planned_for, wire.address)
+
+    def _plan(self, periods: frozenset[int]) -> tuple[Request, ...]:
+        found = self._plans.get(periods)
+        if found is None:
+            found = self._plans[periods] = tuple(self._make_plan(periods))
+        return found
+
+    def _make_plan(self, periods: frozenset[int]) -> Iterable[Request]:
+        """What may be absent stands alone, so that its refusal is nobody else's. A device that lacks all that it was
+        ever asked for is asked for the first of it: it is never given up."""
+        model = self._device.model
+        due = [point for point in model.points if self._period_of(point.channel) in periods]
+        present = [point for point in due if point.channel not in self._absent] or due[:1]
+        doubtful = [point for point in present if point[:3] in self._asked_apart]
+        sure = [point for point in present if point[:3] not in self._asked_apart]
+        yield from planner.plan(sure, model.limits, self._cost, self._learned.barriers)
+        for place in dict.fromkeys(point[:3] for point in doubtful):
+            yield from planner.plan([point for point in doubtful if point[:3] == place], model.limits, self._cost)
+
+    def _learn(self, splits: list[Split], answered: set[Request]) -> None:
+        """What this poll taught stays: for this run, and for others of the kind by whoever asks for `learned`."""
+        if not splits and not self._asked_apart:
+            return
+        learned = conclude(self._learned, splits, answered.__contains__)
+        there = {point[:3] for request in answered for point in request.points}
+        self._learned = replace(learned, absent=learned.absent - there)
+        self._asked_apart -= there | {point[:3] for split in splits for point in split.request.points}
+        self._absent |= {point.channel for split in splits if not split.parts for point in split.request.points}
+        self._plans.clear()
+
+    def _by_silence(self, plan: tuple[Request, ...], outcome: Outcome) -> list[Request]:
         """The plan, what was answered last time first; without what has long been silent while others were answered."""
-        order = sorted(self._plan, key=self._silences.__getitem__)
+        order = sorted(plan, key=self._silences.__getitem__)
         if self._silences[order[0]] or self._polls % SILENT_EVERY == 0:
             return order
         for request in order:
@@ -153,31 +274,17 @@ class Reader:
 
     async def _ask(self, line: Line, request: Request, timeout: float) -> Readings:
         """The readings of the request's own points. Raises DeviceError."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
         raw = await line.read(self._device.unit, request.span, timeout)
+        if self._wire is not None:
+            on_wire = self._wire[request.span.space].of(request.span)
+            self._turnaround.heard((clock() - began) * 1000 - on_wire)
         readings = self._device.model.decode(request.span, raw)
         if len(readings) == len(request.points):
             return readings
         channels = request.channels
         return Readings.of(reading for reading in readings if reading.channel in channels)
-
-    def _learn(self, request: Request) -> tuple[Request, ...]:
-        """The smaller requests that replace one of which the device lacks an address; they stay for this run.
-
-        What cannot be made smaller is asked no more, but for the last request of all: a device is never given up.
-        """
-        smaller = planner.split(request)
-        if smaller or len(self._plan) > 1:
-            at = self._plan.index(request)
-            self._plan = (*self._plan[:at], *smaller, *self._plan[at + 1 :])
-            if not smaller:
-                self._absent |= request.channels
-        return smaller
-
-    def _refused(self, request: Request, error: Refused) -> Readings:
-        if request.channels <= self._absent:
-            return NO_READINGS  # answered for with all that is absent
-        absent = error.code == ILLEGAL_ADDRESS
-        return _bad(request.channels, Quality.BAD_CONFIGURATION_ERROR if absent else Quality.BAD_DEVICE_FAILURE)
 
 
 def _bad(channels: Iterable[int], quality: Quality) -> Readings:

@@ -6,7 +6,7 @@ What a device does not answer becomes a Bad quality at the tick, a count and a l
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
@@ -14,6 +14,7 @@ from agent.bus.alarm import Alarm
 from agent.bus.counters import BusCounters, DeviceCounters, Utilisation
 from agent.bus.device import Device, Outcome, Reader
 from agent.bus.health import MAX_BACKOFF_MS, Change, Health, backoff_ms
+from agent.bus.learned import NOTHING, Learned
 from agent.bus.quiet import RateLimit, more
 from agent.bus.schedule import Due, Schedule
 from agent.clock import boottime_ms
@@ -62,6 +63,7 @@ class Bus:
         on_change: Callable[[Change], None],
         alarm: Alarm | None = None,
         on_fault: Callable[[], None] = lambda: None,
+        recall: Callable[[Model], Learned] = lambda _: NOTHING,
     ) -> None:
         now = boottime_ms()
         self.name = name
@@ -77,8 +79,10 @@ class Bus:
         self._on_change = on_change
         self._on_fault = on_fault
         self._alarm = alarm or Alarm()
-        self._readers = [Reader(device) for device in devices]
-        self._schedule = Schedule([device.period_ms for device in devices], now)
+        self._readers = [Reader(device, recall(device.model)) for device in devices]
+        self._schedule = Schedule(
+            [device.period_ms for device in devices], now, [device.priority for device in devices]
+        )
         self._jobs: deque[_Job] = deque()
         self._sleeper: asyncio.Future[None] | None = None
         self._quiet = RateLimit()
@@ -99,6 +103,10 @@ class Bus:
                 self.is_open = False
                 await self._line.close()
             await self._sit_out(boottime_ms() + backoff_ms(attempt))
+
+    def learned(self) -> Iterator[tuple[Model, Learned]]:
+        """What each device taught of its kind."""
+        return ((device.model, reader.learned) for device, reader in zip(self.devices, self._readers, strict=True))
 
     async def write(self, device: int, channel: int, value: Decimal) -> Reading:
         """Writes, reads back and returns what was read, ahead of all polling. `device` counts on this bus.
@@ -152,13 +160,17 @@ class Bus:
         """Reads and writes until the line is down (LineDown)."""
         timeout_ms = round(self._timeout_s * 1000)
         while True:
-            while self._jobs:
-                await self._execute(self._jobs.popleft())
+            if self._jobs:
+                began = boottime_ms()
+                try:
+                    await self._execute_jobs()
+                finally:
+                    self.utilisation.add(began, boottime_ms())
             now = boottime_ms()
             probe = self.health.next_probe(now, self._schedule.next_at(), timeout_ms)
             if probe is not None:
                 await self._probe(probe)
-            elif (due := self._schedule.pop(now)) is not None:
+            elif (due := self._schedule.pop(now, self._takes_ms)) is not None:
                 await self._poll(due, now)
             else:
                 await self._sleep(now, self._schedule.next_at(), self.health.next_probe_at())
@@ -198,7 +210,7 @@ class Bus:
             self._sink.missed(device.index, due.tick, Quality.BAD_NO_COMMUNICATION)
             return
         counters.polls += 1
-        outcome = await self._readers[due.device].read(self._line, self._timeout_s)
+        outcome = await self._readers[due.device].read(self._line, self._timeout_s, due.tick, self._execute_jobs)
         if outcome.answered:
             readings = outcome.readings
             counters.values += len(readings) - readings.values.count(None)
@@ -235,11 +247,19 @@ class Bus:
             # A half-open connection or a wedged adapter gives no error: it only never answers again.
             raise LineDown("nothing on it answers; opening it again")
 
+    def _takes_ms(self, device: int) -> float:
+        return self._readers[device].predicted_ms
+
+    async def _execute_jobs(self) -> None:
+        """Writes go ahead of reads, between any two requests. Raises LineDown."""
+        while self._jobs:
+            await self._execute(self._jobs.popleft())
+
     async def _execute(self, job: _Job) -> None:
         """Raises LineDown, which whoever asked is told as well."""
         if job.done.cancelled():
             return
-        device, started = self.devices[job.device], boottime_ms()
+        device = self.devices[job.device]
         try:
             if job.value is None:
                 reading = await self._readers[job.device].read_channel(self._line, job.channel, self._timeout_s)
@@ -256,8 +276,6 @@ class Bus:
         else:
             if not job.done.done():
                 job.done.set_result(reading)
-        finally:
-            self.utilisation.add(started, boottime_ms())
 
     def _report(self, change: Change | None) -> None:
         if self.health.fault_news():

@@ -1,12 +1,13 @@
 """Which registers go into one request. Pure."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import groupby, pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
-from drivers.base import Limits, Point, Span
+from drivers.base import Cost, Limits, Point, Span
 
 
 class Request(NamedTuple):
@@ -23,29 +24,30 @@ class Request(NamedTuple):
         return frozenset(point.channel for point in self.points)
 
 
-class Cost(NamedTuple):
-    """What reading takes of the line, in ms: `request` for asking at all, `address` for each address of a space."""
-
-    request: float
-    address: Mapping[str, float]
+Cut = tuple[str, int]  # a space, and an address in it
+FEWEST = Cost(1.0, 0.0)  # where nothing is known of the line: each request costs the same, whatever it holds
 
 
-FEWEST = Cost(1.0, {})  # where nothing is known of the line: each request costs the same, whatever it holds
-
-
-def plan(points: Iterable[Point], limits: Limits, cost: Cost = FEWEST) -> tuple[Request, ...]:
-    """The requests that cover all `points` and cost the least together, in order of space and address.
+def plan(
+    points: Iterable[Point],
+    limits: Limits,
+    cost: Callable[[str], Cost] = lambda _: FEWEST,
+    cuts: Collection[Cut] = (),
+) -> tuple[Request, ...]:
+    """The requests that cover all `points` and cost the least together, by space and address; `cost` is of a space.
 
     A request holds neighbours: the addresses nobody asked for between two points are at most `limits.gap`, and the
-    whole is at most `limits.longest` of its space. Of plans that cost the same, the one with the fewest addresses is
-    taken. For points that do not overlap no plan under these limits is cheaper. Raises ValueError for a point that is
-    longer than any request may be: a model's mistake.
+    whole is at most `limits.longest` of its space. None goes on across one of `cuts`, the addresses that a device
+    does not give together with what stands before them. Of plans that cost the same, the one with the fewest
+    addresses is taken. For points that do not overlap no plan under these limits is cheaper. Raises ValueError for a
+    point that is longer than any request may be: a model's mistake.
     """
     requests: list[Request] = []
     for space, those in groupby(sorted(points), key=attrgetter("space")):
         longest = limits.longest.get(space, 0)
         places = _places(those, longest)
-        runs = _cheapest(places, longest, limits.gap, cost.request, cost.address.get(space, 0.0))
+        barred = sorted(address for where, address in cuts if where == space)
+        runs = _cheapest(places, longest, limits.gap, cost(space), barred)
         requests += [_request([point for place in run for point in place]) for run in runs]
     return tuple(requests)
 
@@ -61,7 +63,7 @@ def _places(points: Iterable[Point], longest: int) -> list[list[Point]]:
 
 
 def _cheapest(
-    places: Sequence[list[Point]], longest: int, gap: int, request: float, address: float
+    places: Sequence[list[Point]], longest: int, gap: int, cost: Cost, barred: Sequence[int]
 ) -> Iterable[Sequence[list[Point]]]:
     """`places` cut into runs by dynamic programming: for each number of first places the cheapest way to read them,
     and where its last run begins. No more steps than there are places times what fits one request."""
@@ -69,14 +71,16 @@ def _cheapest(
     begins = [0] * (len(places) + 1)
     for first, place in enumerate(places):
         start, reach = place[0].address, _end(place[0])
+        barred_before = bisect_right(barred, start)
         for last in range(first, len(places)):
-            if places[last][0].address - reach > gap:
+            here = places[last][0].address
+            if here - reach > gap or bisect_right(barred, here) > barred_before:
                 break
             reach = max(reach, _end(places[last][0]))
             length = reach - start
             if length > longest:
                 break
-            candidate = best[first][0] + request + address * length, best[first][1] + length
+            candidate = best[first][0] + cost.request + cost.address * length, best[first][1] + length
             if candidate < best[last + 1]:
                 best[last + 1], begins[last + 1] = candidate, first
     cuts = [len(places)]
@@ -87,26 +91,17 @@ def _cheapest(
 
 
 def split(request: Request) -> tuple[Request, ...]:
-    """The smaller requests to try where a device said that `request` touches an address it does not have.
+    """The two smaller requests to try where a device said that `request` touches an address it does not have.
 
-    First the gaps go, which nobody wanted and which may be all that is wrong; then it is halved. Empty when nothing is
-    left to split: points that share addresses are refused together.
+    It is cut at its widest gap, which nobody wanted and which may be all that is wrong; without gaps, in the middle.
+    Empty when nothing is left to cut: points that share addresses are refused together.
     """
     runs = _runs(request.points)
     if len(runs) < 2:
         return ()
-    gapless: list[list[Point]] = []
-    for run in runs:
-        if gapless and max(map(_end, gapless[-1])) == run[0].address:
-            gapless[-1].extend(run)
-        else:
-            gapless.append(list(run))
-    if len(gapless) > 1:
-        return tuple(map(_request, gapless))
-    half = len(runs) // 2
-    return _request([point for run in runs[:half] for point in run]), _request(
-        [point for run in runs[half:] for point in run]
-    )
+    middle = len(runs) / 2
+    at = max(range(1, len(runs)), key=lambda i: (runs[i][0].address - _reach(runs[i - 1]), -abs(i - middle)))
+    return tuple(_request([point for run in part for point in run]) for part in (runs[:at], runs[at:]))
 
 
 def _runs(points: Sequence[Point]) -> list[list[Point]]:
@@ -124,7 +119,11 @@ def _runs(points: Sequence[Point]) -> list[list[Point]]:
 
 def _request(points: Sequence[Point]) -> Request:
     start = min(point.address for point in points)
-    return Request(Span(points[0].space, start, max(map(_end, points)) - start), tuple(points))
+    return Request(Span(points[0].space, start, _reach(points) - start), tuple(points))
+
+
+def _reach(points: Iterable[Point]) -> int:
+    return max(map(_end, points))
 
 
 def _end(point: Point) -> int:

@@ -5,8 +5,17 @@ All devices of one period share their ticks, the multiples of the period, so tha
 """
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from enum import Enum
 from typing import NamedTuple
+
+
+class Priority(Enum):
+    """The share of its period after which a reading counts as overdue."""
+
+    HIGH = 0.25
+    NORMAL = 1.0
+    LOW = 2.0
 
 
 class Due(NamedTuple):
@@ -18,35 +27,61 @@ class Due(NamedTuple):
 
 
 class Schedule:
-    """The order of reads: of the devices that are due, the one whose next tick comes first.
+    """The order of reads: of the devices that are due, the one that will be overdue first (earliest deadline first).
 
-    After a stall every device is due once, for its newest tick: never a burst. Where the line is too slow for all, the
-    longest overdue goes first, so all lose alike and none starves.
+    One of low priority is read only where that is over before another's tick comes, until it is overdue. After a stall
+    every device is due once, for its newest tick: never a burst. Where the line is too slow for all, the longest
+    overdue goes first, whatever its priority, so that none starves.
     """
 
-    def __init__(self, periods_ms: Sequence[int], now: int) -> None:
+    def __init__(self, periods_ms: Sequence[int], now: int, priorities: Sequence[Priority] = ()) -> None:
         if any(period <= 0 for period in periods_ms):
             raise ValueError("a period is at least 1 ms")
         self._periods = tuple(periods_ms)
+        priorities = priorities or [Priority.NORMAL] * len(periods_ms)
+        self._allowed = [
+            round(period * priority.value) for period, priority in zip(periods_ms, priorities, strict=True)
+        ]
+        self._yields = [priority is Priority.LOW for priority in priorities]
         self._waiting = [(now // period * period + period, device) for device, period in enumerate(periods_ms)]
         self._ready: list[tuple[int, int, int]] = []  # (deadline, device, first pending tick)
+        self._patient: list[tuple[int, int, int]] = []  # the same, of low priority
         heapq.heapify(self._waiting)
 
-    def pop(self, now: int) -> Due | None:
-        """The next device to read, which counts as read; None while nothing is due."""
+    def pop(self, now: int, takes_ms: Callable[[int], float] = lambda _: 0.0) -> Due | None:
+        """The next device to read, which counts as read; None while nothing is due, or nothing that fits.
+
+        `takes_ms` tells how long a device's reading is expected to take.
+        """
         while self._waiting and self._waiting[0][0] <= now:
             tick, device = heapq.heappop(self._waiting)
-            heapq.heappush(self._ready, (tick + self._periods[device], device, tick))
-        if not self._ready:
+            queue = self._patient if self._yields[device] else self._ready
+            heapq.heappush(queue, (tick + self._allowed[device], device, tick))
+        chosen = self._choose(now, takes_ms)
+        if chosen is None:
             return None
-        _, device, pending = heapq.heappop(self._ready)
+        _, device, pending = heapq.heappop(chosen)
         period = self._periods[device]
         tick = now // period * period
         heapq.heappush(self._waiting, (tick + period, device))
         return Due(device, tick, (tick - pending) // period)
 
+    def _choose(self, now: int, takes_ms: Callable[[int], float]) -> list[tuple[int, int, int]] | None:
+        if self._patient:
+            deadline, device, _ = self._patient[0]
+            if self._ready:
+                fits = deadline <= now and deadline <= self._ready[0][0]
+            else:
+                fits = deadline <= now or not self._waiting or now + takes_ms(device) <= self._waiting[0][0]
+            if fits:
+                return self._patient
+        return self._ready or None
+
     def next_at(self) -> int | None:
         """When something will be due; in the past if it is already. None without devices."""
         if self._ready:
             return self._ready[0][2]
-        return self._waiting[0][0] if self._waiting else None
+        moments = [self._waiting[0][0]] if self._waiting else []
+        if self._patient:
+            moments.append(self._patient[0][0])
+        return min(moments, default=None)

@@ -3,7 +3,7 @@
 import logging
 from decimal import Decimal
 
-from drivers.base import DeviceError, Model, NotSent, Reading, Refused, Span
+from drivers.base import Cost, DeviceError, Model, NotSent, Reading, Refused, Span
 from drivers.transport.exchange import Exchange
 from drivers.transport.stream import ByteStream
 from protocols.cjt188.frame import HEADER, MOST_DATA, WAKE_BYTES, Frame, FrameDecoder, encode_frame
@@ -14,6 +14,7 @@ from protocols.sum_frames import TAIL
 log = logging.getLogger(__name__)
 
 PAUSE_S = 0.5  # as in DL/T 645; from memory
+REQUEST = WAKE_BYTES + HEADER + 3 + TAIL  # with identifier and number
 LONGEST = WAKE_BYTES + HEADER + MOST_DATA + TAIL
 
 
@@ -39,6 +40,9 @@ class Cjt188Line:
 
     async def close(self) -> None:
         await self._exchange.close()
+
+    def cost(self, unit: str, space: str) -> Cost:  # noqa: ARG002 - one speed for all
+        return Cost(self._exchange.wire_ms(REQUEST, LONGEST), 0.0)
 
     async def read(self, unit: str, span: Span, timeout: float) -> bytes:
         try:

@@ -4,8 +4,8 @@ import asyncio
 import logging
 from decimal import Decimal
 
-from drivers.base import Model, Nonsense, NotSent, Reading, Refused, Span, Unreachable
-from drivers.dlt645.model import identifier
+from drivers.base import Cost, Model, Nonsense, NotSent, Reading, Refused, Span, Unreachable
+from drivers.dlt645.model import HOLE, identifier
 from drivers.template.bcd_number import MOST_DIGITS
 from drivers.transport.exchange import Exchange
 from drivers.transport.stream import ByteStream
@@ -49,6 +49,10 @@ class Dlt645Line:
 
     async def close(self) -> None:
         await self._exchange.close()
+
+    def cost(self, unit: str, space: str) -> Cost:  # noqa: ARG002 - one speed for all
+        one = self._exchange.wire_ms(AROUND + DI_BYTES, AROUND + ONE_DATUM)
+        return Cost(one, self._exchange.bytes_ms(ONE_DATUM - DI_BYTES) if HOLE in space else 0.0)
 
     async def read(self, unit: str, span: Span, timeout: float) -> bytes:
         di = identifier(span)

@@ -5,13 +5,14 @@ from collections import deque
 from decimal import Decimal
 from typing import NamedTuple
 
-from drivers.base import LineDown, Model, Nonsense, NotSent, Reading, Span, Unit, Unreachable
+from drivers.base import Cost, LineDown, Model, Nonsense, NotSent, Reading, Span, Unit, Unreachable
 from drivers.lines.sentence import Sentence
 from drivers.transport.stream import ByteStream
 from protocols.errors import RemoteProtocolError
 from protocols.lines.reader import LONGEST, NEED_DATA, LineReader
 
 KEPT = 64  # lines: of a device that sends many kinds, each is still there when its turn comes
+LIKELY_LONGEST = LONGEST // 8
 QUIET_S = 0.05  # after a question without an answer: the silence before the next one
 QUIET_MOST_S = 1.0
 
@@ -54,6 +55,13 @@ class TextLine:
         self._lose(self._down or "closed")
         await self._stream.close()
 
+    def cost(self, unit: Unit, space: str) -> Cost:
+        """Nothing for what comes of itself: who waits for it asks for nothing."""
+        assert isinstance(space, Sentence)  # noqa: S101
+        question = space.question(unit)
+        bytes_ = 0 if question is None else len(question) + LIKELY_LONGEST
+        return Cost(1000 * bytes_ * self._stream.char_s, 0.0)
+
     async def read(self, unit: Unit, span: Span, timeout: float) -> bytes:
         assert isinstance(span.space, Sentence)  # noqa: S101
         sentence, loop = span.space, asyncio.get_running_loop()
@@ -64,7 +72,7 @@ class TextLine:
         else:
             await self._settle()
             self._reader.drop()
-            allowed = timeout + (len(question) + LONGEST // 8) * self._stream.char_s
+            allowed = timeout + (len(question) + LIKELY_LONGEST) * self._stream.char_s
             since, after = loop.time(), self._count - 1
             self._check()
             self._fault = ""

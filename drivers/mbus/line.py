@@ -4,7 +4,7 @@ import asyncio
 import logging
 from decimal import Decimal
 
-from drivers.base import Model, NotSent, Reading, Refused, Span, Unit
+from drivers.base import Cost, Model, NotSent, Reading, Refused, Span, Unit
 from drivers.mbus.access import LATE_S, AccessNumbers
 from drivers.transport.exchange import Exchange
 from drivers.transport.stream import ByteStream
@@ -18,6 +18,7 @@ from protocols.mbus.telegram import ApplicationFault, Telegram, parse_telegram
 
 log = logging.getLogger(__name__)
 
+SHORT = 5  # bytes of a frame that asks
 PAUSE_S = 0.1  # EN 13757-2 allows none within a frame; adapters and converters make some
 
 Fetched = tuple[LongFrame, Telegram | ApplicationFault]
@@ -43,6 +44,11 @@ class MbusLine:
 
     async def close(self) -> None:
         await self._exchange.close()
+
+    def cost(self, unit: Unit, space: str) -> Cost:  # noqa: ARG002 - one speed for all
+        """By the longest telegrams there are."""
+        begin = len(encode_frame(initialise(unit) if isinstance(unit, int) else select(Secondary.parse(unit))))
+        return Cost(self._exchange.wire_ms(begin, 1), self._exchange.wire_ms(SHORT, MAX_FRAME))
 
     async def read(self, unit: Unit, span: Span, timeout: float) -> bytes:
         """At most `span.length` telegrams, as the frames they came in."""

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 
-from drivers.base import Nonsense
+from drivers.base import Cost, Nonsense
 from drivers.modbus.debts import Debts, answer_length
 from drivers.modbus.line import ModbusLine
+from drivers.modbus.registers import Table
 from drivers.transport.exchange import Exchange
 from drivers.transport.stream import ByteStream
 from protocols.errors import RemoteProtocolError
@@ -18,6 +19,7 @@ from protocols.modbus.rtu import MIN_ADU, RtuResponseDecoder, encode_rtu
 log = logging.getLogger(__name__)
 
 OVERHEAD = 3  # unit and CRC around a PDU
+READ_REQUEST, READ_RESPONSE = 8, 5  # bytes of an ADU; a response without its data
 
 
 class RtuLine(ModbusLine):
@@ -40,6 +42,10 @@ class RtuLine(ModbusLine):
 
     async def close(self) -> None:
         await self._exchanges.close()
+
+    def cost(self, unit: int, space: str) -> Cost:  # noqa: ARG002 - one speed for all
+        exchanges, bits = self._exchanges, Table(space).is_bits
+        return Cost(exchanges.wire_ms(READ_REQUEST, READ_RESPONSE), exchanges.bytes_ms(1 / 8 if bits else 2))
 
     async def exchange(self, unit: int, request: Request, timeout: float) -> Response:
         loop, certain = asyncio.get_running_loop(), False

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from typing import NamedTuple
 
-from drivers.base import DeviceError, LineDown, Nonsense, Unreachable
+from drivers.base import Cost, DeviceError, LineDown, Nonsense, Unreachable
 from drivers.modbus.line import ModbusLine
 from drivers.transport.address import split_address
 from drivers.transport.deadline import Deadline
@@ -53,6 +53,10 @@ class TcpLine(ModbusLine):
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
+
+    def cost(self, unit: int, space: str) -> Cost:  # noqa: ARG002
+        """Beside the device's own time that of a frame on an Ethernet is nothing."""
+        return Cost(0.0, 0.0)
 
     async def exchange(self, unit: int, request: Request, timeout: float) -> Response:
         connection = self._connection

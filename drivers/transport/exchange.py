@@ -76,6 +76,13 @@ class Exchange(Generic[F]):
         self._fail(LineDown(f"{self.where}: {self._down}"))
         await self._stream.close()
 
+    def wire_ms(self, sent: int, received: int) -> float:
+        """What a request and its answer of so many bytes take on the wire, each with the silence behind it."""
+        return 1000 * ((sent + received) * self._stream.char_s + 2 * self._stream.idle_s)
+
+    def bytes_ms(self, count: float) -> float:
+        return 1000 * count * self._stream.char_s
+
     async def ask(self, who: str, request: bytes, longest: int, accept: Callable[[F], T | None], timeout: float) -> T:
         """What `accept` makes of the frame that answers `request`; `longest` is how many bytes an answer may have.
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from drivers.base import Line, Model, Nonsense, Reading, Span, Unit
+from drivers.base import Cost, Line, Model, Nonsense, Reading, Span, Timed, Unit
 from drivers.transport.exchange import DRAIN_MOST_S, DRAIN_QUIET_S
 from drivers.transport.stream import ByteStream
 
@@ -52,6 +52,12 @@ class SharedLine:
         for line in self._made:
             await line.close()
         await self._stream.close()
+
+    def cost(self, unit: Any, space: str) -> Cost:
+        line = self._lines[unit]
+        if not isinstance(line, Timed):
+            raise TypeError(line)  # every protocol of drivers.transport.family is
+        return line.cost(unit, space)
 
     async def read(self, unit: Any, span: Span, timeout: float) -> bytes:
         line = await self._hand_over(unit)

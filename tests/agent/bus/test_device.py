@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ async def ask(peer: Any, reader: Reader, times: int) -> list[dict[int, Reading]]
     try:
         found = []
         for _ in range(times):
-            readings = (await reader.read(line, 1.0)).readings
+            readings = (await reader.read(line, 1.0, 0)).readings
             assert len({reading.channel for reading in readings}) == len(readings)
             found.append({reading.channel: reading for reading in readings})
         return found
@@ -66,12 +67,84 @@ async def test_what_was_learned_saves_the_requests_that_would_be_refused(peer: A
     assert all(reading.quality == Quality.GOOD for reading in readings.values())
 
 
+async def test_a_hole_between_channels_is_found_once_and_parts_only_its_neighbours(peer: Any) -> None:
+    peer.absent[1] = {7}
+    reader = Reader(DEVICE)
+    await ask(peer, reader, 1)
+    asked = len(peer.requests)
+    await ask(peer, reader, 1)
+    assert len(peer.requests) - asked == 2
+    assert reader.learned.cuts == {("input", 10)}
+
+
+async def test_what_another_of_the_kind_lacked_is_asked_once_more_and_costs_its_neighbours_nothing(peer: Any) -> None:
+    peer.absent[1] = {6}
+    first = Reader(DEVICE)
+    await ask(peer, first, 2)
+    del peer.requests[:]
+    (readings,) = await ask(peer, reader := Reader(DEVICE, first.learned), 1)
+    refused = [request for request in peer.requests if request[2] <= 6 < request[2] + request[3]]
+    assert refused == [(1, 4, 6, 1)]
+    assert sum(reading.quality != Quality.GOOD for reading in readings.values()) == 1
+    del peer.requests[:]
+    await ask(peer, reader, 1)
+    assert not [request for request in peer.requests if request[2] <= 6 < request[2] + request[3]]
+
+
+async def test_a_device_that_has_what_others_of_its_kind_lack_is_read_like_any(peer: Any) -> None:
+    peer.absent[1] = {6}
+    await ask(peer, first := Reader(DEVICE), 2)
+    peer.absent = {}
+    readings, _ = await ask(peer, reader := Reader(DEVICE, first.learned), 2)
+    assert {reading.quality for reading in readings.values()} == {Quality.GOOD}
+    assert not reader.learned.absent
+
+
+async def test_a_slower_channel_rides_along_at_its_own_ticks_and_costs_no_request_of_its_own(peer: Any) -> None:
+    slow = {channel for channel in POINTS if channel % 2}
+    device = replace(DEVICE, slower=dict.fromkeys(slow, 5000))
+    line = FAMILY.create_line(LineConfig("modbus-tcp", peer.address))
+    await line.open()
+    reader, told = Reader(device), []
+    for tick in range(10_000, 22_000, 1000):
+        outcome = await reader.read(line, 1.0, tick)
+        told.append((tick, set(outcome.readings.channels), outcome.requests))
+    await line.close()
+    for tick, channels, requests in told:
+        assert channels == (set(POINTS) if tick % 5000 == 0 else set(POINTS) - slow)
+        assert requests == 1
+
+
+async def test_a_slower_channel_whose_tick_was_missed_is_read_at_the_next_one(peer: Any) -> None:
+    device = replace(DEVICE, slower={0: 5000})
+    line = FAMILY.create_line(LineConfig("modbus-tcp", peer.address))
+    await line.open()
+    reader = Reader(device)
+    told = [0 in (await reader.read(line, 1.0, tick)).readings.channels for tick in (9000, 11_000, 12_000, 15_000)]
+    await line.close()
+    assert told == [True, True, False, True]
+
+
+async def test_what_cannot_wait_is_done_between_two_requests(peer: Any) -> None:
+    line = FAMILY.create_line(LineConfig("modbus-tcp", peer.address))
+    await line.open()
+    seen: list[int] = []
+
+    async def between() -> None:
+        seen.append(len(peer.requests))
+
+    outcome = await Reader(Device(0, "D0", "Pump", 1, 1000, PUMP)).read(line, 1.0, 0, between)
+    await line.close()
+    assert outcome.requests == 3
+    assert seen == [1, 2]
+
+
 async def test_the_first_silence_ends_the_poll_and_every_channel_says_so(peer: Any) -> None:
     model = FAMILY.load_model("sump_pump")  # three tables: three requests at least
     peer.silent = {1}
     line = FAMILY.create_line(LineConfig("modbus-tcp", peer.address))
     await line.open()
-    outcome = await Reader(Device(0, "D0", "Pump", 1, 1000, model)).read(line, 0.05)
+    outcome = await Reader(Device(0, "D0", "Pump", 1, 1000, model)).read(line, 0.05, 0)
     await line.close()
     assert outcome.requests == len(peer.requests) == 1
     assert not outcome.answered
@@ -94,7 +167,7 @@ async def test_what_a_device_is_silent_about_does_not_make_it_look_dead_and_soon
     line = FAMILY.create_line(LineConfig("modbus-tcp", peer.address))
     await line.open()
     reader = Reader(Device(0, "D0", "Pump", 1, 1000, PUMP))
-    outcomes = [await reader.read(line, 0.02) for _ in range(8)]
+    outcomes = [await reader.read(line, 0.02, 0) for _ in range(8)]
     for outcome in outcomes:
         assert sorted(reading.channel for reading in outcome.readings) == list(range(len(PUMP.channels)))
     for outcome in outcomes[3:]:
@@ -102,13 +175,13 @@ async def test_what_a_device_is_silent_about_does_not_make_it_look_dead_and_soon
         bad = {reading.channel for reading in outcome.readings if reading.quality == Quality.BAD_TIMEOUT}
         assert bad == silent
     asked = len(peer.requests)
-    outcomes = [await reader.read(line, 0.02) for _ in range(2 * SILENT_EVERY)]
+    outcomes = [await reader.read(line, 0.02, 0) for _ in range(2 * SILENT_EVERY)]
     waited = [outcome for outcome in outcomes if outcome.faults]
     assert len(waited) <= 4
     assert all(outcome.answered for outcome in outcomes)
     assert {request[1] for request in peer.requests[asked:]} & deaf, "it is still asked now and then"
     peer.deaf = {}
-    outcomes = [await reader.read(line, 1.0) for _ in range(2 * SILENT_EVERY)]
+    outcomes = [await reader.read(line, 1.0, 0) for _ in range(2 * SILENT_EVERY)]
     await line.close()
     assert {reading.quality for reading in outcomes[-1].readings} == {Quality.GOOD}
 
@@ -129,7 +202,7 @@ async def test_a_line_that_is_lost_in_between_is_told_apart_from_a_silent_device
     line = FAMILY.create_line(LineConfig("modbus-tcp", peer.address))
     await line.open()
     await peer.stop()
-    outcome = await Reader(DEVICE).read(line, 1.0)
+    outcome = await Reader(DEVICE).read(line, 1.0, 0)
     await line.close()
     assert outcome.quality == Quality.BAD_NOT_CONNECTED
     assert [cause for cause, _ in outcome.faults] == ["line down"]

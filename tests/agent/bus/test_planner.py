@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.bus.planner import FEWEST, Cost, Request, plan, split
-from drivers.base import Limits, Point, Span
+from agent.bus.planner import FEWEST, Request, plan, split
+from drivers.base import Cost, Limits, Point, Span
 
 LIMITS = Limits({"input": 10, "coil": 40}, gap=3)
 
@@ -91,14 +91,14 @@ def cheapest(points: list[Point], cost: Cost) -> float:
         reach = run[-1].address + run[-1].length - run[0].address
         gaps = (after.address - before.address - before.length for before, after in pairwise(run))
         if reach <= LIMITS.longest["input"] and all(gap <= LIMITS.gap for gap in gaps):
-            best = min(best, cost.request + cost.address.get("input", 0.0) * reach + cheapest(points[end:], cost))
+            best = min(best, cost.request + cost.address * reach + cheapest(points[end:], cost))
     return best
 
 
 @given(separate(), st.floats(0.1, 50), st.floats(0, 10))
 def test_no_plan_is_cheaper(points: list[Point], request: float, address: float) -> None:
-    cost = Cost(request, {"input": address})
-    planned = sum(cost.request + address * one.span.length for one in plan(points, LIMITS, cost))
+    cost = Cost(request, address)
+    planned = sum(cost.request + address * one.span.length for one in plan(points, LIMITS, lambda _: cost))
     assert planned == pytest.approx(cheapest(points, cost))
 
 
@@ -109,8 +109,8 @@ def test_where_nothing_is_known_of_the_line_no_plan_has_fewer_requests(points: l
 
 def test_a_gap_is_read_along_only_where_that_is_cheaper_than_asking_twice() -> None:
     points = points_of({"input": [(0, 1), (3, 1)]})
-    assert spans(plan(points, LIMITS, Cost(20.0, {"input": 2.0}))) == [Span("input", 0, 4)]
-    assert spans(plan(points, LIMITS, Cost(3.0, {"input": 2.0}))) == [Span("input", 0, 1), Span("input", 3, 1)]
+    assert spans(plan(points, LIMITS, lambda _: Cost(20.0, 2.0))) == [Span("input", 0, 4)]
+    assert spans(plan(points, LIMITS, lambda _: Cost(3.0, 2.0))) == [Span("input", 0, 1), Span("input", 3, 1)]
 
 
 def test_a_greedy_plan_would_read_more_addresses_in_as_many_requests() -> None:
@@ -133,10 +133,26 @@ def test_splitting_keeps_every_point_and_ends(points: list[Point]) -> None:
     assert sorted(point for request in kept for point in request.points) == sorted(points)
 
 
-def test_gaps_are_the_first_to_go_when_a_request_is_split() -> None:
-    (request,) = plan(points_of({"input": [(0, 1), (1, 1), (4, 1)]}), LIMITS)
-    assert spans(split(request)) == [Span("input", 0, 2), Span("input", 4, 1)]
-    assert spans(split(split(request)[0])) == [Span("input", 0, 1), Span("input", 1, 1)]
+def test_a_request_is_cut_at_its_widest_gap_and_without_one_in_the_middle() -> None:
+    (request,) = plan(points_of({"input": [(0, 1), (2, 1), (3, 1), (6, 1)]}), LIMITS)
+    assert spans(split(request)) == [Span("input", 0, 4), Span("input", 6, 1)]
+    (request,) = plan(points_of({"input": [(at, 1) for at in range(8)]}), LIMITS)
+    assert spans(split(request)) == [Span("input", 0, 4), Span("input", 4, 4)]
+
+
+@given(separate(), st.data())
+def test_no_request_goes_on_across_a_cut_and_no_cut_costs_a_point(points: list[Point], data: st.DataObject) -> None:
+    cuts = data.draw(st.sets(st.sampled_from([("input", point.address) for point in points])))
+    requests = plan(points, LIMITS, cuts=cuts)
+    assert sorted(point for request in requests for point in request.points) == points
+    for request in requests:
+        assert not [at for _, at in cuts if request.span.address < at < request.span.address + request.span.length]
+
+
+def test_a_cut_in_another_space_is_none_here() -> None:
+    points = points_of({"input": [(0, 1), (1, 1)]})
+    assert len(plan(points, LIMITS, cuts={("coil", 1)})) == 1
+    assert len(plan(points, LIMITS, cuts={("input", 1)})) == 2
 
 
 def test_points_that_share_an_address_are_not_split() -> None:

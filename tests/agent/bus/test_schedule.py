@@ -1,8 +1,10 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.bus.schedule import Due, Schedule
+from agent.bus.schedule import Due, Priority, Schedule
 
 
 def all_due(schedule: Schedule, now: int) -> list[Due]:
@@ -52,6 +54,47 @@ def test_a_bus_without_devices_is_never_due() -> None:
 def test_a_period_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1 ms"):
         Schedule([0], now=0)
+
+
+def test_low_priority_is_read_only_where_it_is_over_before_another_s_tick() -> None:
+    schedule = Schedule([1000, 10_000], now=0, priorities=[Priority.NORMAL, Priority.LOW])
+    takes = {0: 100.0, 1: 400.0}.__getitem__
+    assert schedule.pop(10_000, takes) == Due(0, 10_000, 9)
+    assert schedule.pop(10_700, takes) is None
+    assert schedule.next_at() == 11_000
+    assert schedule.pop(11_000, takes) == Due(0, 11_000, 0)
+    assert schedule.pop(11_100, takes) == Due(1, 10_000, 0)
+
+
+def test_what_never_fits_is_read_once_it_is_two_of_its_periods_late() -> None:
+    schedule = Schedule([100, 1000], now=0, priorities=[Priority.NORMAL, Priority.LOW])
+    takes = {0: 50.0, 1: 400.0}.__getitem__
+    now, read = 0, []
+    while now < 10_000:
+        due = schedule.pop(now, takes)
+        if due is None:
+            now = schedule.next_at() or 0
+            continue
+        if due.device == 1:
+            read.append(now)
+        now += round(takes(due.device))
+    assert 3 <= len(read) <= 5
+    assert all(2000 <= after - before <= 3500 for before, after in pairwise(read))
+
+
+def test_high_priority_goes_first_and_starves_nobody() -> None:
+    schedule = Schedule([1000] * 3, now=0, priorities=[Priority.NORMAL, Priority.NORMAL, Priority.HIGH])
+    assert next(due.device for due in all_due(schedule, 1000)) == 2
+    now, reads = 2000, [0, 0, 0]
+    while now < 300_000:  # each takes 600 ms: asked for three a second, there is time for fewer than two
+        due = schedule.pop(now)
+        if due is None:
+            now = schedule.next_at() or 0
+            continue
+        reads[due.device] += 1
+        now += 600
+    assert reads[2] > reads[0]
+    assert min(reads) > 60
 
 
 @given(

@@ -82,7 +82,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from agent import site
+    from agent import admission, site
+    from agent.bus.memory import Memory
     from drivers import catalog
 
     settings = config.load(options.config, os.environ, catalog.ALL)
@@ -93,8 +94,12 @@ def _check(options: argparse.Namespace) -> int:
         _count(len(built.plans), "device"),
         _count(channels, "channel"),
     )
-    print(f"{options.config}: {', '.join(counts)}: all well")
-    return OK
+    well = True
+    for line in admission.weigh(built, {**catalog.ALL, **settings.outsiders}, Memory(site.memory_file(settings))):
+        well &= line.fits
+        print(*admission.render(line), sep="\n")
+    print(f"{options.config}: {', '.join(counts)}: {'all well' if well else 'some would miss their ticks'}")
+    return OK if well else FAILED
 
 
 def _status(options: argparse.Namespace) -> int:

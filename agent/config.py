@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
+from agent.bus.schedule import Priority
 from agent.families import Families
 from agent.settings import (
     BusConfig,
@@ -38,6 +39,7 @@ OVERRIDABLE = ("gateway", "uplink", "spool", "metrics")
 PORTS = {"mqtt": 1883, "mqtts": 8883}  # the ports IANA registered
 MAX_DEVICES = 1000  # protocols.edge.birth.MAX_DEVICES; a test holds the two together
 KEY_BYTES = 32
+PRIORITIES = {priority.name.lower(): priority for priority in Priority}
 MOUNTS = (citycode.Kind.COMPONENT, citycode.Kind.DEVICE)  # a pole or compartment, or a device that carries others
 
 
@@ -266,6 +268,7 @@ class _Reader:
             model=source,
             unit=self._unit(table, family),
             period_ms=period_ms,
+            priority=PRIORITIES.get(table.choice("priority", PRIORITIES, "normal"), Priority.NORMAL),
             position=self._position(table),
             mount=self._code(table, "mount", MOUNTS) if table.has("mount") else None,
             channels=channels,

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.bus.schedule import Priority
+
 if TYPE_CHECKING:
     from drivers.base import Described, Unit  # numpy comes with it
     from drivers.outside.family import OutsideFamily
@@ -30,6 +32,7 @@ class DeviceConfig:
     model: str
     unit: "Unit"
     period_ms: int
+    priority: Priority = Priority.NORMAL
     position: tuple[float, float] | None = None  # latitude and longitude in degrees
     mount: str | None = None
     channels: Mapping[str, ChannelConfig] = field(default_factory=dict)

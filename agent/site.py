@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from agent.bus.device import Device
@@ -51,7 +52,9 @@ def build(config: Config) -> Site:
         on_bus = []
         for place, device in enumerate(bus.devices):
             model = config.models[device.driver, device.model]
-            on_bus.append(Device(len(plans), device.code, device.name, device.unit, device.period_ms, model))
+            on_bus.append(
+                Device(len(plans), device.code, device.name, device.unit, device.period_ms, model, device.priority)
+            )
             plans.append(DevicePlan(device.period_ms, tuple(_plan(device, channel) for channel in model.channels)))
             described.append(_describe(device, bus, model))
             targets[device.code] = {
@@ -65,6 +68,11 @@ def build(config: Config) -> Site:
     except (ProtocolError, ValueError) as error:
         raise ConfigError([f"{config.path}: no birth can describe these devices: {error}"]) from None
     return Site(config, tuple(devices), tuple(plans), targets, description)
+
+
+def memory_file(config: Config) -> Path:
+    """Where agent.bus.memory keeps what devices taught."""
+    return config.gateway.data_dir / "learned.json"
 
 
 def make_line(bus: BusConfig, catalog: Mapping[str, Family | ReportingFamily]) -> Line:

@@ -25,13 +25,14 @@ from agent.bus.alarm import Alarm
 from agent.bus.device import Device
 from agent.bus.health import Change, backoff_ms
 from agent.bus.listener import ListeningBus
+from agent.bus.memory import Memory
 from agent.bus.owner import Bus
 from agent.bus.quiet import RateLimit
 from agent.commands import Executor
 from agent.config import read_key, read_password
 from agent.pipeline import Pipeline
 from agent.settings import BusConfig, Config
-from agent.site import Site, make_line, make_listener
+from agent.site import Site, make_line, make_listener, memory_file
 from agent.spool import DiskRefused, Row, Spool, SpoolInUse, SpoolRefused
 from agent.uplink import Broker, Uplink
 from agent.version import version
@@ -44,6 +45,7 @@ log = logging.getLogger(__name__)
 FLUSH_S = 0.7  # a batch is on disk 0.8 s after its first reading: a SIGKILL costs less than the last second
 CLOCK_S = 5.0
 DROPS_S = 30.0
+MEMORY_S = 300.0  # what was learned in less is learned again
 DRAIN_S = 4.0  # for what reads, and again for what sends, to end
 INSIST_S = 1.5  # longer than the uplink's farewell
 STOP_S = 10.0  # from the signal to the end of the process, whatever hangs
@@ -72,6 +74,7 @@ class Agent:
         self.started_ms = clock.boottime_ms()
         self.clock = clock.SystemClock()
         self.pipeline = Pipeline(site.plans)
+        self.memory = Memory(memory_file(settings))
         alarm = Alarm()
         self._beside: dict[str, Callable[[], Awaitable[object]]] = {}  # what buses and uplink stand on, by name
         self._lines: dict[str, Line] = {}  # by bus
@@ -129,7 +132,10 @@ class Agent:
         line = self._lines[bus.name] = make_line(bus, catalog)
         if isinstance(line, Active):
             self._beside[f"line {bus.name}"] = line.run
-        return Bus(bus.name, line, devices, bus.timeout_s, self, self._device_changed, alarm, self._fault_changed)
+        return Bus(
+            *(bus.name, line, devices, bus.timeout_s, self, self._device_changed, alarm, self._fault_changed),
+            recall=self.memory.recall,
+        )
 
     def _way_up(self, broker: Broker, modem: str) -> dict[str, Any]:
         """The uplink's broker and window: through the machine's network, or through the modem on that bus."""
@@ -198,6 +204,7 @@ class Agent:
             "uplink": self.uplink.run,
             "clock": self._clock_loop,
             "drops": self._drops_loop,
+            "memory": self._memory_loop,
             "control": lambda: control.serve(self.data_dir, {"report": lambda _: self._report()}),
         }
         if (port := self.site.config.metrics.port) is not None:
@@ -212,6 +219,7 @@ class Agent:
             log.info("gateway %s: stopping", self.gateway)
             await _end(first)
             self._flush()
+            self._note()
             await _end(last)
             await _end(carriers)
         log.info("gateway %s: stopped", self.gateway)
@@ -267,6 +275,14 @@ class Agent:
             if now != told:
                 self._tell("spool-drop", self.gateway, WARNING, {cause: now[cause] - told[cause] for cause in now})
                 told = now
+
+    async def _memory_loop(self) -> None:
+        while True:
+            await asyncio.sleep(MEMORY_S)
+            self._note()
+
+    def _note(self) -> None:
+        self.memory.note(pair for bus in self.buses if isinstance(bus, Bus) for pair in bus.learned())
 
     def _drops(self) -> dict[str, int]:
         counters = self.spool.snapshot.counters

@@ -188,8 +188,22 @@ class Reader:
     @property
     def predicted_ms(self) -> float:
         """How long a poll of all channels takes, by what is known of line and device."""
-        spans = [request.span for request in self._plan(self._all_periods)]
-        return sum(self._cost(span.space).of(span) for span in spans)
+        return self._takes_ms(self._plan(self._all_periods))
+
+    @property
+    def requests(self) -> int:
+        """How many a poll of all channels takes."""
+        return len(self._plan(self._all_periods))
+
+    def rehearse(self, line: Line, tick: int) -> float:
+        """As if it had been read at `tick`: how long that takes, in ms."""
+        self._reckon(line)
+        plan = self._plan(self._due(tick))
+        self._read_at(tick)
+        return self._takes_ms(plan)
+
+    def _takes_ms(self, plan: Iterable[Request]) -> float:
+        return sum(self._cost(request.span.space).of(request.span) for request in plan)
 
     @property
     def _all_periods(self) -> frozenset[int]:

@@ -26,6 +26,16 @@ class Due(NamedTuple):
     missed: int
 
 
+class _Pending(NamedTuple):
+    """Of those with one deadline the one goes first whose last turn is longest ago: else it would always be the same
+    ones that a slow line has no time for."""
+
+    deadline: int
+    last_turn: int
+    device: int
+    tick: int  # the first that is pending
+
+
 class Schedule:
     """The order of reads: of the devices that are due, the one that will be overdue first (earliest deadline first).
 
@@ -44,9 +54,11 @@ class Schedule:
         ]
         self._yields = [priority is Priority.LOW for priority in priorities]
         self._waiting = [(now // period * period + period, device) for device, period in enumerate(periods_ms)]
-        self._ready: list[tuple[int, int, int]] = []  # (deadline, device, first pending tick)
-        self._patient: list[tuple[int, int, int]] = []  # the same, of low priority
+        self._ready: list[_Pending] = []
+        self._patient: list[_Pending] = []  # of low priority
         heapq.heapify(self._waiting)
+        self._turn = 0
+        self._turns = [0] * len(periods_ms)
 
     def pop(self, now: int, takes_ms: Callable[[int], float] = lambda _: 0.0) -> Due | None:
         """The next device to read, which counts as read; None while nothing is due, or nothing that fits.
@@ -56,21 +68,23 @@ class Schedule:
         while self._waiting and self._waiting[0][0] <= now:
             tick, device = heapq.heappop(self._waiting)
             queue = self._patient if self._yields[device] else self._ready
-            heapq.heappush(queue, (tick + self._allowed[device], device, tick))
+            heapq.heappush(queue, _Pending(tick + self._allowed[device], self._turns[device], device, tick))
         chosen = self._choose(now, takes_ms)
         if chosen is None:
             return None
-        _, device, pending = heapq.heappop(chosen)
+        _, _, device, pending = heapq.heappop(chosen)
+        self._turn += 1
+        self._turns[device] = self._turn
         period = self._periods[device]
         tick = now // period * period
         heapq.heappush(self._waiting, (tick + period, device))
         return Due(device, tick, (tick - pending) // period)
 
-    def _choose(self, now: int, takes_ms: Callable[[int], float]) -> list[tuple[int, int, int]] | None:
+    def _choose(self, now: int, takes_ms: Callable[[int], float]) -> list[_Pending] | None:
         if self._patient:
-            deadline, device, _ = self._patient[0]
+            deadline, device = self._patient[0].deadline, self._patient[0].device
             if self._ready:
-                fits = deadline <= now and deadline <= self._ready[0][0]
+                fits = deadline <= now and deadline <= self._ready[0].deadline
             else:
                 fits = deadline <= now or not self._waiting or now + takes_ms(device) <= self._waiting[0][0]
             if fits:
@@ -80,8 +94,8 @@ class Schedule:
     def next_at(self) -> int | None:
         """When something will be due; in the past if it is already. None without devices."""
         if self._ready:
-            return self._ready[0][2]
+            return self._ready[0].tick
         moments = [self._waiting[0][0]] if self._waiting else []
         if self._patient:
-            moments.append(self._patient[0][0])
+            moments.append(self._patient[0].deadline)
         return min(moments, default=None)

@@ -27,7 +27,17 @@ def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str])
 def test_check_sums_up_a_good_configuration(write_config: Write, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_config(devices=3)
     assert cli.main(["check", str(path)]) == cli.OK
-    assert capsys.readouterr().out == f"{path}: 1 bus, 3 devices, 21 channels: all well\n"
+    line, total = capsys.readouterr().out.splitlines()
+    assert line.startswith("street  modbus-tcp 127.0.0.1:1  30% of its time; devices: 3, requests: 3,")
+    assert total == f"{path}: 1 bus, 3 devices, 21 channels: all well"
+
+
+def test_check_fails_where_a_line_has_too_little_time(write_config: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_config(devices=30)
+    assert cli.main(["check", str(path)]) == cli.FAILED
+    told = capsys.readouterr().out
+    assert "  what would fit: period_s = " in told
+    assert told.endswith("some would miss their ticks\n")
 
 
 @pytest.mark.parametrize("command", ["check", "run", "status"])

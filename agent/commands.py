@@ -1,20 +1,22 @@
 """Commands from the server: what may be executed, and that it is executed at most once ever.
 
 The order is fixed: the seal and the addressee (agent.uplink), an id never seen, then, with the intent on disk, expiry,
-device, channel and value; then the write, the read-back and the result, which is a spooled event. A command that a
-crash interrupted is read back and reported; it is never executed again (contracts.md, Rules and safety). Expiry comes
-behind the id, so that a command that is sent again, late, gets no second result; and close before the write.
+device, channel, value and what must hold for it; then the write, the read-back and the result, which is a spooled
+event. A command that a crash interrupted is read back and reported; it is never executed again (contracts.md, Rules and
+safety). Expiry comes behind the id, so that a command that is sent again, late, gets no second result; and close before
+the write.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, DecimalException
 from enum import StrEnum
 from typing import NamedTuple, NoReturn, Protocol
 
 from agent.clock import Now
+from agent.interlocks import Interlock, Interlocks
 from agent.spool import SpoolRefused
 from drivers.base import Channel, DeviceError, NotSent, Reading, Refused
 from protocols.edge.columns import I32LE, I64LE
@@ -154,6 +156,7 @@ class Executor:
         targets: Targets,
         now: Callable[[], Now],
         origin: Callable[[], Origin],
+        interlocks: Mapping[str, Sequence[Interlock]] | None = None,
     ) -> None:
         self.counters = Counters()
         self._store = store
@@ -161,6 +164,7 @@ class Executor:
         self._targets = targets
         self._now = now
         self._origin = origin
+        self._interlocks = Interlocks(interlocks or {}, now().boottime_ms)
         self._queues: dict[int, asyncio.Queue[Command]] = {bus: asyncio.Queue(MAX_WAITING) for bus in (*buses, -1)}
 
     def submit(self, command: Command) -> None:
@@ -210,6 +214,9 @@ class Executor:
         target = gate(command, self._targets)
         if isinstance(target, Result):
             return target
+        if (refusal := await self._refusal(command)) is not None:
+            return refusal
+        self._interlocks.written(command, self._now().boottime_ms)
         try:
             reading = await self._buses[target.bus].write(target.device, target.number, command.value)
         except NotSent as error:
@@ -219,6 +226,28 @@ class Executor:
         except DeviceError as error:  # the answer is lost, not the write: the device may have done it
             return await self._look(command, target, f"{error}; ", attempts=1)
         return _compare(command, target, reading)
+
+    async def _refusal(self, command: Command) -> Result | None:
+        """Why the device is in no state to be written: read from it, not remembered. What cannot be read does not
+        hold."""
+        if rest := self._interlocks.rest_ms(command, self._now().boottime_ms):
+            return Result(Status.REFUSED, f"it was written lately and must rest for {rest / 1000:g} s more")
+        for need in self._interlocks.needs(command):
+            target = self._targets.get(need.device, {}).get(need.channel)
+            what = f"{need.channel} of {need.device}"
+            if target is None:
+                return Result(Status.REFUSED, f"{what} is required, and this gateway does not have it")
+            try:
+                reading = await self._buses[target.bus].read_back(target.device, target.number)
+            except DeviceError as error:
+                return Result(Status.REFUSED, f"{what} is required, and cannot be read: {error}")
+            shown = _shown(target, reading)
+            if shown is None:
+                return Result(Status.REFUSED, f"{what} is required, and has no value")
+            if not need.low <= shown <= need.high:
+                wanted = need.low if need.low == need.high else f"{need.low} to {need.high}"
+                return Result(Status.REFUSED, f"{what} is {shown} and must be {wanted}")
+        return None
 
     async def _settle(self, command: Command) -> Result:
         """What became of a command whose result a crash swallowed. Its line may take a while to open."""
@@ -262,17 +291,25 @@ class Executor:
 
 
 def _compare(command: Command, target: Target, reading: Reading) -> Result:
-    if reading.value is None or is_bad(reading.quality):
+    shown = _shown(target, reading)
+    if shown is None:
         return Result(Status.FAILED, "written, but reading back gave no value")
-    if target.channel.tag in (I32LE, I64LE):
-        shown: Decimal | float = Decimal(int(reading.value)).scaleb(target.channel.scale)
+    if isinstance(shown, Decimal):
         same = shown == command.value
     else:
-        shown = float(reading.value)
         same = abs(shown - float(command.value)) <= 1e-6 * max(1.0, abs(shown))  # a float register rounds
     if same:
         return Result(Status.DONE, readback=shown)
     return Result(Status.FAILED, f"written, but reading back gave {shown}", shown)
+
+
+def _shown(target: Target, reading: Reading) -> Decimal | float | None:
+    """A reading in the channel's unit; None where it has no value, or none that may be used."""
+    if reading.value is None or is_bad(reading.quality):
+        return None
+    if target.channel.tag in (I32LE, I64LE):
+        return Decimal(int(reading.value)).scaleb(target.channel.scale)
+    return float(reading.value)
 
 
 def _is_whole(value: Decimal, scale: int) -> bool:

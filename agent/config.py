@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from agent.bus.schedule import Priority
 from agent.families import Families
+from agent.interlock_config import InterlockReader
 from agent.settings import (
     BusConfig,
     ChannelConfig,
@@ -88,6 +89,7 @@ class _Reader:
         self._base = document.path.resolve().parent
         self._models: dict[tuple[str, str], Described] = {}
         self._codes: dict[str, str] = {}
+        self._interlocks = InterlockReader(self._code)
 
     def config(self) -> Config:
         root = self._document.root
@@ -104,6 +106,13 @@ class _Reader:
             outsiders=self._families.outsiders,
         )
         self._check_modem(uplink, config)
+        self._interlocks.check(
+            {
+                device.code: self._models.get((device.driver, device.model))
+                for bus in config.buses
+                for device in bus.devices
+            }
+        )
         root.done()
         return config
 
@@ -261,8 +270,9 @@ class _Reader:
             name: self._channel(settings, name, model, period_ms, steady=family is None or not _reports(family))
             for name, settings in table.named_tables("channel").items()
         }
+        code = self._own_code(table)
         device = DeviceConfig(
-            code=self._own_code(table),
+            code=code,
             name=table.text("name"),
             driver=driver,
             model=source,
@@ -272,6 +282,7 @@ class _Reader:
             position=self._position(table),
             mount=self._code(table, "mount", MOUNTS) if table.has("mount") else None,
             channels=channels,
+            interlocks=self._interlocks.read(table, code, model),
         )
         table.done()
         return device

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.bus.schedule import Priority
+from agent.interlocks import Interlock
 
 if TYPE_CHECKING:
     from drivers.base import Described, Unit  # numpy comes with it
@@ -36,6 +37,7 @@ class DeviceConfig:
     position: tuple[float, float] | None = None  # latitude and longitude in degrees
     mount: str | None = None
     channels: Mapping[str, ChannelConfig] = field(default_factory=dict)
+    interlocks: tuple[Interlock, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """What stands behind this gateway, put together from configuration and models: devices, filters, birth, targets."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from agent.bus.device import Device
 from agent.commands import Target, Targets
+from agent.interlocks import Interlock
 from agent.pipeline import ChannelPlan, DevicePlan, FilterConfig, describe_channels
 from agent.settings import BusConfig, Config, DeviceConfig
 from agent.toml import ConfigError
@@ -35,6 +36,7 @@ class Site:
     plans: tuple[DevicePlan, ...]
     targets: Targets
     description: bytes
+    interlocks: Mapping[str, tuple[Interlock, ...]] = field(default_factory=dict)
 
     @property
     def description_hash(self) -> bytes:
@@ -67,7 +69,8 @@ def build(config: Config) -> Site:
         encode(Birth(Origin(config.gateway.code, 1, 1, bytes(16), 0, Clock(ClockState.UNSET)), description))
     except (ProtocolError, ValueError) as error:
         raise ConfigError([f"{config.path}: no birth can describe these devices: {error}"]) from None
-    return Site(config, tuple(devices), tuple(plans), targets, description)
+    interlocks = {device.code: device.interlocks for bus in config.buses for device in bus.devices if device.interlocks}
+    return Site(config, tuple(devices), tuple(plans), targets, description, interlocks)
 
 
 def memory_file(config: Config) -> Path:

@@ -100,7 +100,9 @@ class Agent:
             on_command=self._on_command,
             **self._way_up(broker, settings.uplink.modem),
         )
-        self.executor = Executor(self.spool, dict(enumerate(self.buses)), site.targets, self.now, self._origin)
+        self.executor = Executor(
+            *(self.spool, dict(enumerate(self.buses)), site.targets, self.now, self._origin), site.interlocks
+        )
         self._by_index = {device.index: device for bus in self.buses for device in bus.devices}
         self._fresh = asyncio.Event()
         self._quiet = RateLimit()

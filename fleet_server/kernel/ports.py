@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fleet_server.kernel.principal import Principal
+from protocols.edge.requirement import Requirement
 
 Resolution: TypeAlias = Literal["raw", "minute", "hour"]
 CommandStatus: TypeAlias = Literal["queued", "sent", "done", "failed", "refused", "expired", "unknown"]
@@ -331,11 +332,18 @@ class CommandView:
     issued_at: datetime
     expires_at: datetime
     finished_at: datetime | None
+    requires: tuple[Requirement, ...] = ()
 
 
 class Commands(Protocol):
     async def send(
-        self, principal: Principal, device: str, channel: str, value: Decimal, expires_s: int
+        self,
+        principal: Principal,
+        device: str,
+        channel: str,
+        value: Decimal,
+        expires_s: int,
+        requires: Sequence[Requirement] = (),
     ) -> CommandView: ...
 
     async def recent(self, principal: Principal, device: str, limit: int) -> list[CommandView]: ...

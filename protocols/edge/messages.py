@@ -18,6 +18,7 @@ import cbor2
 
 from protocols.edge.cbor import MAX_EXPONENT, Fields, is_text, is_whole, load_one
 from protocols.edge.columns import Group, decode_group, encode_group
+from protocols.edge.requirement import Requirement
 from protocols.errors import LocalProtocolError, RemoteProtocolError
 
 MAX_PAYLOAD = 256 * 1024  # bytes; a batch of 30 channels and 32 samples has about 4,000
@@ -28,6 +29,7 @@ MAX_SEQ = 2**63 - 1  # PostgreSQL's int8 holds it
 MAX_TIME_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 MAX_GROUPS = 4096
 MAX_RANGES = 4096
+MAX_REQUIREMENTS = 16
 
 Scalar: TypeAlias = int | float | str | bool | bytes | Decimal | None
 
@@ -169,7 +171,7 @@ class Acknowledgement:
 
 @dataclass(frozen=True)
 class Command:
-    """Write `value` to a channel of a device, before `expires` (UTC, ms), at most once ever."""
+    """Write `value` to a channel of a device, before `expires` (UTC, ms), at most once ever, where `requires` holds."""
 
     gateway: str
     incarnation: int
@@ -181,6 +183,7 @@ class Command:
     channel: str
     value: Decimal
     principal: str
+    requires: tuple[Requirement, ...] = ()
 
 
 Message: TypeAlias = Birth | Batch | Event | State | Acknowledgement | Command
@@ -242,6 +245,8 @@ def encode(message: Message) -> bytes:
                 9: _sendable(message.value),
                 10: message.principal,
             }
+            if message.requires:
+                fields[11] = [[r.device, r.channel, _sendable(r.low), _sendable(r.high)] for r in message.requires]
     payload = cbor2.dumps(fields)
     if len(payload) > MAX_PAYLOAD:
         raise LocalProtocolError(f"a payload of {len(payload)} bytes; the longest allowed is {MAX_PAYLOAD}")
@@ -453,7 +458,17 @@ def _decode_command(fields: Fields) -> Command:
         channel=fields.text(8, 64),
         value=Decimal(value),
         principal=fields.text(10, 200),
+        requires=tuple(map(_decode_requirement, fields.array(11, MAX_REQUIREMENTS))) if fields.has(11) else (),
     )
+
+
+def _decode_requirement(item: object) -> Requirement:
+    match item:
+        case [str(device), str(channel), int() | Decimal() as low, int() | Decimal() as high] if (
+            len(device) <= 64 and len(channel) <= 64 and not isinstance(low, bool) and not isinstance(high, bool)
+        ):
+            return Requirement(device, channel, Decimal(low), Decimal(high))
+    raise RemoteProtocolError("a requirement is [device, channel, lowest, highest]")
 
 
 _DECODERS: dict[int, Callable[[Fields], Message]] = {

@@ -14,12 +14,14 @@ from agent.bus.device import Device
 from agent.bus.owner import Bus
 from agent.clock import FLOOR_MS, Now
 from agent.commands import Executor, Result, Status, Target, expired, gate
+from agent.interlocks import Interlock
 from agent.spool import Spool
 from drivers import catalog
 from drivers.base import Channel, LineConfig
 from protocols.edge.birth import Kind
 from protocols.edge.columns import F32LE, I32LE
 from protocols.edge.messages import Clock, ClockState, Command, Event, Origin, decode, encode
+from protocols.edge.requirement import Requirement
 
 GATEWAY = "D1101149001000077A"
 UTC = FLOOR_MS + 10**9
@@ -133,22 +135,23 @@ def test_a_command_from_the_far_future_shows_that_a_clock_is_wrong() -> None:
 class Rig:
     """A lamp on a bus with a real peer, a spool on disk, and an executor between them."""
 
-    def __init__(self, peer: Any, spool: Spool) -> None:
+    def __init__(self, peer: Any, spool: Spool, locks: tuple[Interlock, ...] = ()) -> None:
         self.utc = UTC
+        self.boottime = 1000
         self.spool = spool
         device = Device(0, "D0", "Lamp", 1, 200, LAMP)
         self.bus = Bus(
             "pole", FAMILY.create_line(LineConfig("modbus-tcp", peer.address)), [device], 0.1, self, lambda _: None
         )
         targets = {"D0": {one.name: Target(0, 0, number, one) for number, one in enumerate(LAMP.channels)}}
-        self.executor = Executor(spool, {0: self.bus}, targets, self.now, self.origin)
+        self.executor = Executor(spool, {0: self.bus}, targets, self.now, self.origin, {"D0": locks})
 
     def add(self, *_: object) -> None: ...
 
     missed = add
 
     def now(self) -> Now:
-        return Now(1000, self.utc, FREE)
+        return Now(self.boottime, self.utc, FREE)
 
     def origin(self) -> Origin:
         return Origin(GATEWAY, 0, 0, bytes(16), 1000, FREE)
@@ -160,9 +163,9 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(peer: Any, path: Path, *, execute: bool = True) -> AsyncIterator[Rig]:
+async def rig(peer: Any, path: Path, *, execute: bool = True, locks: tuple[Interlock, ...] = ()) -> AsyncIterator[Rig]:
     async with Spool(path / "spool.db", 10**7) as spool, asyncio.TaskGroup() as tasks:
-        made = Rig(peer, spool)
+        made = Rig(peer, spool, locks)
         running = [tasks.create_task(made.bus.run())]
         if execute:
             running.append(tasks.create_task(made.executor.run()))
@@ -327,3 +330,81 @@ async def test_the_intent_is_on_disk_before_the_write(peer: Any, tmp_path: Path,
         await until(lambda: [request for request in peer.requests if request[1] == 6])
         (record,) = await made.spool.unfinished_commands()
     assert decode(record.intent) == dim(55)
+
+
+ONE, SOME = (Decimal(1), Decimal(1)), (Decimal("0.1"), Decimal("0.5"))
+RELAY_ON = Requirement("D0", "relay", *ONE)
+
+
+@pytest.mark.parametrize("whose", ["the command's", "the device's"])
+async def test_what_must_hold_is_read_right_before_the_write_and_refuses_it_where_it_does_not(
+    peer: Any, tmp_path: Path, until: Any, whose: str
+) -> None:
+    own = (RELAY_ON,) if whose == "the command's" else ()
+    locks = (Interlock("dim_setpoint", None, (RELAY_ON,), 0),) if whose == "the device's" else ()
+    async with rig(peer, tmp_path, locks=locks) as made:
+        peer.coils[1] = {0: 0}
+        made.executor.submit(dim(55, requires=own))
+        (refused,) = await told(made, until)
+        peer.coils[1][0] = 1
+        made.executor.submit(dim(55, number=2, requires=own))
+        _, done = await told(made, until, 2)
+    assert (refused["status"], refused["detail"]) == ("refused", "relay of D0 is 0 and must be 1")
+    assert done["status"] == "done"
+    assert [request[3] for request in peer.requests if request[1] == 6] == [55]
+
+
+@pytest.mark.parametrize(
+    ("need", "words"),
+    [
+        (
+            Requirement("D9", "relay", Decimal(1), Decimal(1)),
+            "relay of D9 is required, and this gateway does not have it",
+        ),
+        (
+            Requirement("D0", "realy", Decimal(1), Decimal(1)),
+            "realy of D0 is required, and this gateway does not have it",
+        ),
+        (
+            Requirement("D0", "lamp_power", Decimal("0.1"), Decimal("0.5")),
+            "lamp_power of D0 is 0.0 and must be 0.1 to 0.5",
+        ),
+    ],
+)
+async def test_what_cannot_be_looked_at_does_not_hold(
+    peer: Any, tmp_path: Path, until: Any, need: Requirement, words: str
+) -> None:
+    async with rig(peer, tmp_path) as made:
+        made.executor.submit(dim(55, requires=(need,)))
+        (event,) = await told(made, until)
+    assert (event["status"], event["detail"]) == ("refused", words)
+    assert not [request for request in peer.requests if request[1] == 6]
+
+
+async def test_a_device_that_does_not_answer_is_not_written_where_it_must_be_read_first(
+    peer: Any, tmp_path: Path, until: Any
+) -> None:
+    async with rig(peer, tmp_path) as made:
+        await until(lambda: made.bus.is_open)
+        peer.deaf[1] = {1}
+        made.executor.submit(dim(55, requires=(RELAY_ON,)))
+        (event,) = await told(made, until)
+    assert event["status"] == "refused"
+    assert "relay of D0 is required, and cannot be read: " in event["detail"]
+    assert not [request for request in peer.requests if request[1] == 6]
+
+
+async def test_a_channel_that_must_rest_is_not_written_again_before(peer: Any, tmp_path: Path, until: Any) -> None:
+    async with rig(peer, tmp_path, locks=(Interlock("dim_setpoint", None, (), 5000),)) as made:
+        made.boottime = 10_000
+        made.executor.submit(dim(55))
+        await told(made, until)
+        made.boottime = 12_000
+        made.executor.submit(dim(22, number=2))
+        _, refused = await told(made, until, 2)
+        made.boottime = 15_000
+        made.executor.submit(dim(33, number=3))
+        *_, done = await told(made, until, 3)
+    assert (refused["status"], done["status"]) == ("refused", "done")
+    assert "rest for 3 s more" in refused["detail"]
+    assert [request[3] for request in peer.requests if request[1] == 6] == [55, 33]

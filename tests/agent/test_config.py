@@ -12,6 +12,7 @@ from hypothesis import settings as asking
 from hypothesis import strategies as st
 
 from agent import config, settings, site
+from agent.interlocks import Interlock
 from agent.settings import ChannelConfig, Config
 from agent.toml import ConfigError
 from drivers import catalog
@@ -348,13 +349,21 @@ TABLES = {
     "[[bus]]": settings.BusConfig,
     "[[bus.device]]": settings.DeviceConfig,
     "[bus.device.channel.NAME]": settings.ChannelConfig,
+    "[[bus.device.interlock]]": Interlock,
 }
-SPELLED = {"host": "broker", "port": "broker", "tls": "broker", "quota_bytes": "quota_mb", "period_ms": "period_s"}
+SPELLED = {
+    "host": "broker",
+    "port": "broker",
+    "tls": "broker",
+    "quota_bytes": "quota_mb",
+    "period_ms": "period_s",
+    "pause_ms": "pause_s",
+}
 
 
 def keys_of(kind: Any) -> set[str]:
     spelled = {} if kind is settings.MetricsConfig else SPELLED
-    return {spelled.get(field.name, field.name) for field in fields(kind)} - {"devices", "channels"}
+    return {spelled.get(field.name, field.name) for field in fields(kind)} - {"devices", "channels", "interlocks"}
 
 
 def test_the_documented_file_is_a_valid_one(tmp_path: Path) -> None:

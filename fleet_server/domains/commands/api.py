@@ -14,10 +14,23 @@ from fleet_server.kernel.context import require
 from fleet_server.kernel.paging import After, Limit, Page, page_of
 from fleet_server.kernel.ports import CommandStatus
 from fleet_server.kernel.principal import Principal
+from protocols.edge.messages import MAX_REQUIREMENTS
+from protocols.edge.requirement import Requirement
 
 router = APIRouter(tags=["commands"])
 Sender = Annotated[Principal, Depends(require("commands:send"))]
 Reader = Annotated[Principal, Depends(require("telemetry:read"))]
+
+
+class RequirementIn(BaseModel):
+    """What a channel must show right before the write: from `low` to `high`, both included, in its unit."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    device: str = Field(default="", max_length=64, description="Of the same gateway; the device itself, if left out")
+    channel: str = Field(max_length=64, pattern=r"^[^\x00]*$")
+    low: Decimal
+    high: Decimal
 
 
 class NewCommand(BaseModel):
@@ -26,6 +39,18 @@ class NewCommand(BaseModel):
     channel: str = Field(max_length=64, pattern=r"^[^\x00]*$")
     value: Decimal = Field(description="In the channel's unit; as text it is exact")
     expires_s: int = Field(default=30, description=f"{SHORTEST_S} to {LONGEST_S}: how long it may wait")
+    requires: list[RequirementIn] = Field(
+        default=[], max_length=MAX_REQUIREMENTS, description="Read by the gateway right before it writes"
+    )
+
+
+class RequirementOut(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    device: str
+    channel: str
+    low: Decimal
+    high: Decimal
 
 
 class CommandOut(BaseModel):
@@ -44,11 +69,13 @@ class CommandOut(BaseModel):
     issued_at: datetime
     expires_at: datetime
     finished_at: datetime | None
+    requires: list[RequirementOut]
 
 
 @router.post("/devices/{code}/commands", status_code=202)
 async def send_command(code: str, new: NewCommand, commands: InCommands, sender: Sender) -> CommandOut:
-    sent = await commands.send(sender, code, new.channel, new.value, new.expires_s)
+    requires = [Requirement(need.device or code, need.channel, need.low, need.high) for need in new.requires]
+    sent = await commands.send(sender, code, new.channel, new.value, new.expires_s, requires)
     return CommandOut.model_validate(sent)
 
 

@@ -122,6 +122,7 @@ def _message(command: Command) -> wire.Command:
         channel=command.channel,
         value=command.value,
         principal=command.principal,
+        requires=command.requires,
     )
 
 

@@ -8,8 +8,9 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
-from fleet_server.kernel.errors import Conflict, Invalid
+from fleet_server.kernel.errors import Conflict, Invalid, NotFound
 from fleet_server.kernel.ports import ChannelNow, CommandStatus, CommandView
+from protocols.edge.requirement import Requirement
 
 SHORTEST_S, LONGEST_S = 5, 600  # how long a command may wait to be executed
 GRACE = timedelta(seconds=15)  # for the result of what was executed in the last moment
@@ -75,6 +76,7 @@ class Command:
     sends: int = 0
     next_at: datetime | None = None
     finished_at: datetime | None = None
+    requires: tuple[Requirement, ...] = ()
 
     @property
     def view(self) -> CommandView:
@@ -90,6 +92,7 @@ class Command:
             issued_at=self.issued_at,
             expires_at=self.expires_at,
             finished_at=self.finished_at,
+            requires=self.requires,
         )
 
 
@@ -134,6 +137,15 @@ def check_value(channel: ChannelNow, value: Decimal) -> Decimal:
     if channel.scale and (scaled := value.scaleb(-channel.scale)) != scaled.to_integral_value():
         raise _wrong(f"a multiple of {Decimal(1).scaleb(channel.scale):f}")
     return value
+
+
+def check_requirement(channel: ChannelNow | None, need: Requirement) -> None:
+    """`channel` is the one it names, if there is one. What it shows when the time comes, the gateway reads."""
+    if channel is None:
+        raise NotFound(f"Device {need.device[:64]} has no channel {need.channel[:64]}.")
+    if not (is_plain(need.low) and is_plain(need.high) and need.low <= need.high):
+        expected = f"low and high numbers of at most {MAX_DIGITS} digits, low not above high"
+        raise Invalid(f"A requirement has {expected}.", fields={"requires": expected})
 
 
 def is_plain(value: Decimal) -> bool:

@@ -1,7 +1,7 @@
 """Use cases of commands: to issue one, to see the recent ones, to take a result."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime
@@ -17,12 +17,15 @@ from fleet_server.domains.commands.models import (
     Command,
     Trigger,
     check_expiry,
+    check_requirement,
     check_value,
 )
 from fleet_server.kernel.clock import Clock
-from fleet_server.kernel.errors import Conflict, NotFound, TooMany
+from fleet_server.kernel.errors import Conflict, Invalid, NotFound, TooMany
 from fleet_server.kernel.ports import CommandView, Ports
 from fleet_server.kernel.principal import Principal
+from protocols.edge.messages import MAX_REQUIREMENTS
+from protocols.edge.requirement import Requirement
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +63,13 @@ class CommandService:
         self._clock = clock
 
     async def send(
-        self, principal: Principal, device: str, channel: str, value: Decimal, expires_s: int
+        self,
+        principal: Principal,
+        device: str,
+        channel: str,
+        value: Decimal,
+        expires_s: int,
+        requires: Sequence[Requirement] = (),
     ) -> CommandView:
         """Queue a write; ingest sends it at once. The gateway is the one that decides: it may refuse still."""
         principal.require("commands:send")
@@ -73,6 +82,7 @@ class CommandService:
         if known is None:
             raise NotFound(f"Device {target.code} has no channel {channel[:64]}.")
         check_value(known, value)
+        await self._check_requirements(principal, target.gateway, requires)
         gateway = (await self._ports.telemetry.gateways_now([target.gateway])).get(target.gateway)
         if gateway is None or gateway.incarnation is None:
             raise Conflict(f"Gateway {target.gateway} has not been heard of yet: there is nobody to send this to.")
@@ -94,13 +104,32 @@ class CommandService:
                 issued_at=now,
                 expires_at=now + waits,
                 next_at=now,
+                requires=tuple(requires),
             )
             await store.add(command)
-            detail = {"id": command.id, "channel": command.channel, "value": str(value), "expires_s": expires_s}
+            detail = {
+                "id": command.id,
+                "channel": command.channel,
+                "value": str(value),
+                "expires_s": expires_s,
+                "requires": [[need.device, need.channel, str(need.low), str(need.high)] for need in requires],
+            }
             await store.record(principal, "commands.send", target.code, detail)
         log.info("gateway %s: command %s of %s: %s %s := %s", command.gateway, command.id, principal.id, target.code,
                  command.channel, value)  # fmt: skip
         return command.view
+
+    async def _check_requirements(self, principal: Principal, gateway: str, requires: Sequence[Requirement]) -> None:
+        """They are of devices that the sender may see, on the same gateway: it alone can look at both."""
+        if len(requires) > MAX_REQUIREMENTS:
+            raise Invalid(f"A command requires at most {MAX_REQUIREMENTS} things.", fields={"requires": "too many"})
+        for need in requires:
+            device = await self._ports.ledger.device(principal, need.device)
+            if device.gateway != gateway:
+                raise Conflict(f"Device {device.code} is on another gateway, which cannot look at it in time.")
+            present = (await self._ports.telemetry.now([device.code])).get(device.code)
+            known = next((one for one in present.channels if one.name == need.channel), None) if present else None
+            check_requirement(known, need)
 
     async def recent(self, principal: Principal, device: str, limit: int, *, after: str = "") -> list[CommandView]:
         """The newest first; those issued before the command with id `after`, when given."""

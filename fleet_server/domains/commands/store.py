@@ -4,6 +4,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -11,11 +12,12 @@ from fleet_server.domains.commands.models import UNSENT_WAIT, Command
 from fleet_server.kernel import audit
 from fleet_server.kernel.database import Connection
 from fleet_server.kernel.principal import Principal
+from protocols.edge.requirement import Requirement
 
 CHANNEL = "command"  # NOTIFY on it wakes the dispatchers of ingest
 BATCH = 100
 _COLUMNS = """id, gateway, incarnation, number, device, channel, value, principal, principal_name, issued_at,
-              expires_at, status, detail, readback, sends, next_at, finished_at"""
+              expires_at, status, detail, readback, sends, next_at, finished_at, requires"""
 
 
 class PostgresStore:
@@ -41,10 +43,11 @@ class PostgresStore:
     async def add(self, command: Command) -> None:
         await self._connection.execute(
             f"""INSERT INTO command ({_COLUMNS})
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)""",
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)""",
             command.id, command.gateway, command.incarnation, command.number, command.device, command.channel,
             command.value, command.principal, command.principal_name, command.issued_at, command.expires_at,
             command.status, command.detail, command.readback, command.sends, command.next_at, command.finished_at,
+            [[need.device, need.channel, str(need.low), str(need.high)] for need in command.requires],
         )  # fmt: skip
         await self._connection.execute(f"NOTIFY {CHANNEL}")
 
@@ -118,4 +121,7 @@ class DispatchStore:
 
 
 def _command(row: Any) -> Command:
-    return Command(**{**row, "incarnation": int(row["incarnation"])})
+    requires = tuple(
+        Requirement(device, channel, Decimal(low), Decimal(high)) for device, channel, low, high in row["requires"]
+    )
+    return Command(**{**row, "incarnation": int(row["incarnation"]), "requires": requires})

@@ -1,3 +1,4 @@
+import json
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,6 +21,16 @@ async def test_a_number_in_json_is_the_number_typed(city: Any) -> None:
     assert (await city.send(value=40)).json()["value"] == "40"
 
 
+async def test_what_a_command_requires_goes_with_it_and_is_shown(city: Any) -> None:
+    answer = await city.send(value="40", requires=[{"channel": "relay", "low": 1, "high": "1"}])
+    assert answer.status_code == 202
+    wanted = [{"device": city.lamp, "channel": "relay", "low": "1", "high": "1"}]
+    assert answer.json()["requires"] == wanted
+    assert (await city.recent()).json()["items"][0]["requires"] == wanted
+    audited = await city.sql("SELECT detail->'requires' FROM audit WHERE action = 'commands.send'")
+    assert json.loads(audited) == [[city.lamp, "relay", "1", "1"]]
+
+
 NOT_TO_BE_SENT: list[tuple[dict[str, object], int, str]] = [
     ({"value": "101"}, 422, "value"),
     ({"value": "0.5", "channel": "relay"}, 422, "value"),
@@ -31,6 +42,11 @@ NOT_TO_BE_SENT: list[tuple[dict[str, object], int, str]] = [
     ({"expires_s": 4}, 422, "expires_s"),
     ({"expires_s": 601}, 422, "expires_s"),
     ({"more": 1}, 422, "more"),
+    ({"requires": [{"channel": "realy", "low": 1, "high": 1}]}, 404, ""),
+    ({"requires": [{"channel": "relay", "low": 2, "high": 1}]}, 422, "requires"),
+    ({"requires": [{"channel": "relay", "low": 1}]}, 422, "requires"),
+    ({"requires": [{"channel": "relay", "low": 1, "high": 1}] * 17}, 422, "requires"),
+    ({"requires": [{"device": "D9", "channel": "relay", "low": 1, "high": 1}]}, 404, ""),
 ]
 
 

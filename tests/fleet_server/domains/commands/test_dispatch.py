@@ -2,6 +2,7 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from fleet_server.domains.ledger.wiring import create_enrolment
 from fleet_server.kernel.database import Database
 from protocols.edge import cose, envelope
 from protocols.edge.messages import Command
+from protocols.edge.requirement import Requirement
 
 
 @dataclass
@@ -61,6 +63,14 @@ async def test_a_queued_command_is_sent_sealed_under_its_gateways_key(city: Any,
     assert command.expires - command.issued == 30_000
     assert command.issued == round(clock.now().timestamp() * 1000)
     assert (await city.status())["status"] == "sent"
+
+
+async def test_what_a_command_requires_reaches_the_gateway(city: Any, broker: Broker) -> None:
+    await city.send(requires=[{"channel": "lamp_power", "low": "0", "high": "0.5"}])
+    async with city.open_ingest() as ingest:
+        await turn(ingest, broker.publish)
+    ((topic, sealed),) = broker.taken
+    assert opened(city, topic, sealed).requires == (Requirement(city.lamp, "lamp_power", Decimal(0), Decimal("0.5")),)
 
 
 async def test_while_a_key_is_being_replaced_the_gateway_can_open_the_command_with_the_one_it_has(

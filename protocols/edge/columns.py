@@ -115,20 +115,39 @@ def _encode_columns(columns: Sequence[Column], samples: int) -> list[list[object
     all_present = b"\1" * samples
     rows: list[list[object]] = []
     floats: dict[int, list[bytes]] = {}
+    run: list[bytes] = []  # the values of complete columns that go into one row
+    begins = follows = (-1, 0, 0)  # alias, scale and tag of the run's first column, and of one that would continue it
     for column in columns:
         alias, tag, values, present, scale, quality = column
         whole = len(values) == samples and present.tobytes() == all_present and not quality
         if not whole or tag not in VALUE_TAGS or values.dtype is not DTYPES[tag] or (scale and tag in FLOAT_TAGS):
+            if run:
+                rows.append(_join(begins, run))
+                run = []
             rows.append(_encode_column(column, samples))
             continue
         wire = values.tobytes()
         if tag in FLOAT_TAGS:
             floats.setdefault(tag, []).append(wire)
-        rows.append([alias, scale, cbor2.CBORTag(tag, wire)])
+        if run and (alias, scale, tag) == follows:
+            run.append(wire)
+        else:
+            if run:
+                rows.append(_join(begins, run))
+            begins, run = (alias, scale, tag), [wire]
+        follows = alias + 1, scale, tag
+    if run:
+        rows.append(_join(begins, run))
     for tag, wires in floats.items():
         if not np.isfinite(np.frombuffer(b"".join(wires), DTYPES[tag])).all():
             raise LocalProtocolError("a float is finite")
     return rows
+
+
+def _join(begins: tuple[int, int, int], run: list[bytes]) -> list[object]:
+    """A column's row, or that of several with aliases in succession."""
+    alias, scale, tag = begins
+    return [alias if len(run) == 1 else [alias, len(run)], scale, cbor2.CBORTag(tag, b"".join(run))]
 
 
 def _encode_column(column: Column, samples: int) -> list[object]:
@@ -174,21 +193,43 @@ class _Wire(NamedTuple):
 
 
 def _decode_columns(items: Sequence[object], samples: int) -> tuple[Column, ...]:
-    wires = [_take_apart(item) for item in items]
+    wires = [wire for item in items for wire in _take_apart(item, samples)]
     return tuple(
         [_decode_column(wire, values, samples) for wire, values in zip(wires, _decode_values(wires), strict=True)]
     )
 
 
-def _take_apart(item: object) -> _Wire:
+def _take_apart(item: object, samples: int) -> list[_Wire]:
     if not isinstance(item, list) or not 3 <= len(item) <= 5 or not isinstance(item[2], cbor2.CBORTag):
         raise RemoteProtocolError("a column is [alias, scale, values, quality?, presence?]")
     alias, scale, data, quality, presence = (*item, None, None)[:5]
+    if isinstance(alias, list):
+        return _take_run_apart(alias, scale, data, samples, len(item))
     if not is_whole(alias, 0, 0xFFFF) or not is_whole(scale, -MAX_SCALE, MAX_SCALE):
         raise RemoteProtocolError("a column's alias or scale is out of range")
     if scale and data.tag in FLOAT_TAGS:
         raise RemoteProtocolError(f"column {alias}: a float has no scale")
-    return _Wire(alias, scale, data.tag, _array_bytes(data, VALUE_TAGS), quality, presence)
+    return [_Wire(alias, scale, data.tag, _array_bytes(data, VALUE_TAGS), quality, presence)]
+
+
+def _take_run_apart(
+    aliases: list[object], scale: object, data: cbor2.CBORTag, samples: int, fields: int
+) -> list[_Wire]:
+    match aliases:
+        case [first, count] if is_whole(first, 0, 0xFFFF) and is_whole(count, 2, 0x10000 - first):
+            pass
+        case _:
+            raise RemoteProtocolError("the columns of a row are [first alias, how many], two at least")
+    if fields != 3 or not is_whole(scale, -MAX_SCALE, MAX_SCALE) or (scale and data.tag in FLOAT_TAGS):
+        raise RemoteProtocolError(f"columns from {first}: several in one row are complete, Good, and of one scale")
+    values = _array_bytes(data, VALUE_TAGS)
+    size = samples * DTYPES[data.tag].itemsize
+    if len(values) != count * size:
+        raise RemoteProtocolError(f"columns from {first}: {len(values)} bytes for {count} times {samples} values")
+    return [
+        _Wire(first + place, scale, data.tag, values[place * size : (place + 1) * size], None, None)
+        for place in range(count)
+    ]
 
 
 def _decode_values(wires: Sequence[_Wire]) -> list[Array]:

@@ -36,12 +36,18 @@ def typed(tag: int, values: list[float]) -> cbor2.CBORTag:
 
 
 @st.composite
-def columns(draw: st.DrawFn, alias: int, samples: int) -> Column:
+def columns(draw: st.DrawFn, alias: int, samples: int, complete: int | None) -> Column:
+    """Of any kind; some are complete and all Good where `complete` says of which type."""
+    if complete is not None and draw(st.integers(0, 4)):
+        values = np.arange(alias, alias + samples).astype(DTYPES[complete])
+        return Column(
+            alias, complete, values, np.ones(samples, bool), 0 if complete == F32LE else draw(st.integers(-1, 0))
+        )
     tag = draw(st.sampled_from(sorted(VALUE_TAGS)))
     present = np.array(draw(st.lists(st.booleans(), min_size=samples, max_size=samples)))
     count = int(np.count_nonzero(present))
     kind = DTYPES[tag]
-    values: st.SearchStrategy[float] = (
+    numbers: st.SearchStrategy[float] = (
         st.floats(allow_nan=False, allow_infinity=False, width=8 * kind.itemsize)  # type: ignore[arg-type]
         if kind.kind == "f"
         else st.integers(int(np.iinfo(kind).min), int(np.iinfo(kind).max))
@@ -49,7 +55,7 @@ def columns(draw: st.DrawFn, alias: int, samples: int) -> Column:
     return Column(
         alias,
         tag,
-        np.array(draw(st.lists(values, min_size=count, max_size=count)), kind),
+        np.array(draw(st.lists(numbers, min_size=count, max_size=count)), kind),
         present,
         0 if kind.kind == "f" else draw(st.integers(-18, 18)),
         draw(st.dictionaries(st.integers(0, samples - 1), st.integers(0, 0xFFFF), max_size=samples)),
@@ -60,8 +66,11 @@ def columns(draw: st.DrawFn, alias: int, samples: int) -> Column:
 def groups(draw: st.DrawFn) -> Group:
     steps = draw(st.lists(st.integers(1, 10**7), max_size=20) | st.lists(st.just(1000), max_size=20))
     times = np.cumsum([draw(st.integers(-(10**6), 10**6)), *steps])
-    aliases = draw(st.lists(st.integers(0, 0xFFFF), min_size=1, max_size=4, unique=True))
-    return Group(times, tuple(draw(columns(alias, len(times))) for alias in aliases))
+    aliases = draw(st.lists(st.integers(0, 8) | st.integers(0, 0xFFFF), min_size=1, max_size=6, unique=True))
+    if draw(st.booleans()):
+        aliases.sort()
+    complete = draw(st.sampled_from((None, F32LE, I64LE)))
+    return Group(times, tuple(draw(columns(alias, len(times), complete)) for alias in aliases))
 
 
 @given(groups())
@@ -106,6 +115,19 @@ def test_an_even_axis_takes_three_numbers_and_an_uneven_one_four_bytes_a_sample(
     column = Column(1, F32LE, np.zeros(3), every)
     assert encode_group(Group(np.array([5, 10, 15]), (column,)))[0] == [5, 5, 3]
     assert encode_group(Group(np.array([5, 10, 16]), (column,)))[0] == typed(I32LE, [5, 10, 16])
+
+
+def test_complete_neighbours_of_one_kind_go_into_one_row_and_nobody_else() -> None:
+    every = np.ones(2, bool)
+    gap = Column(5, F32LE, np.array([9], DTYPES[F32LE]), np.array([True, False]))
+    rest = [Column(alias, F32LE, np.array([alias, -alias], DTYPES[F32LE]), every) for alias in (1, 2, 3, 6, 8)]
+    _, rows = encode_group(Group(np.array([0, 1000]), (*rest[:3], gap, *rest[3:])))
+    assert rows == [
+        [[1, 3], 0, typed(F32LE, [1, -1, 2, -2, 3, -3])],
+        [5, 0, typed(F32LE, [9]), None, b"\x01"],
+        [6, 0, typed(F32LE, [6, -6])],
+        [8, 0, typed(F32LE, [8, -8])],
+    ]
 
 
 ONE = [7, 0, typed(F32LE, [1])]
@@ -158,6 +180,17 @@ ONE = [7, 0, typed(F32LE, [1])]
         [[0, 0, 1], [[*ONE, [typed(U16LE, [0, 0]), typed(U16LE, [1, 1])]]]],
         [[0, 0, 1], [[*ONE, [[0], [1]]]]],
         [[0, 0, 1], [[*ONE, {}]]],
+        [[0, 0, 1], [[[7, 1], 0, typed(F32LE, [1])]]],  # a row of one column is a plain one
+        [[0, 0, 1], [[[7, 2], 0, typed(F32LE, [1])]]],
+        [[0, 0, 1], [[[7, 2], 0, typed(F32LE, [1, 2, 3])]]],
+        [[0, 0, 1], [[[7, 2], 1, typed(F32LE, [1, 2])]]],
+        [[0, 0, 1], [[[7, 2], 19, typed(I32LE, [1, 2])]]],
+        [[0, 0, 1], [[[7, 2], 0, typed(F32LE, [1, float("nan")])]]],
+        [[0, 0, 1], [[[7, 2], 0, typed(F32LE, [1, 2]), None, b"\x01"]]],
+        [[0, 0, 1], [[[65535, 2], 0, typed(F32LE, [1, 2])]]],
+        [[0, 0, 1], [[[7, 2, 1], 0, typed(F32LE, [1, 2])]]],
+        [[0, 0, 1], [[[7, 2.0], 0, typed(F32LE, [1, 2])]]],
+        [[0, 0, 1], [[[6, 2], 0, typed(F32LE, [1, 2])], ONE]],  # one alias twice
     ],
 )
 def test_a_group_that_contradicts_itself_is_refused(item: object) -> None:

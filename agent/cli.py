@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent import config, toml
+from agent.configuration.cli import add_commands as add_configuration_commands
+from agent.diagnosis.cli import add_commands
 
 # Nothing else is imported up here: `status` starts in a tenth of the time without numpy.
 
@@ -56,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("-v", "--verbose", action="store_true", help="log what is done, not only what fails")
         if name == "status":
             command.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_commands(commands)
+    add_configuration_commands(commands)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Commands from the server: what may be executed, and that it is executed at most once ever.
+"""Commands of the server and of rules: what may be executed, and that it is executed at most once ever.
 
 The order is fixed: the seal and the addressee (agent.uplink), an id never seen, then, with the intent on disk, expiry,
 device, channel, value and what must hold for it; then the write, the read-back and the result, which is a spooled
@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, DecimalException
 from enum import StrEnum
+from functools import partial
 from typing import NamedTuple, NoReturn, Protocol
 
 from agent.clock import Now
@@ -31,6 +32,7 @@ MAX_VALUE = 2**64  # beyond every register; keeps 1E+999999 from becoming a mill
 MAX_WAITING = 256
 RECOVERY_ATTEMPTS, RECOVERY_PAUSE_S = 15, 1.0  # a line may open later than the program
 SEVERITY_DONE, SEVERITY_NOT_DONE = 0, 2
+RULE = "rule:"  # begins the principal of a command that a rule of this gateway gave
 INTERRUPTED = "the gateway was interrupted; "
 
 
@@ -51,7 +53,8 @@ class Actuator(Protocol):
 
 
 class Target(NamedTuple):
-    """Where a command goes: channel `number` of `device`, which counts on its bus."""
+    """Where a command goes: channel `number` of the device with that index, on the bus with that number. Both stay with
+    what they name as long as it is there, and come to nobody else."""
 
     bus: int
     device: int
@@ -83,6 +86,12 @@ def expired(command: Command, now: Now) -> Result | None:
     return None
 
 
+def overdue(until_ms: int, now: Now) -> Result | None:
+    """The expiry of a command that was given in this gateway, by CLOCK_BOOTTIME: no clock need be set for it."""
+    late = now.boottime_ms - until_ms
+    return Result(Status.EXPIRED, f"expired {late} ms ago") if late >= 0 else None
+
+
 def gate(command: Command, targets: Targets) -> Target | Result:
     """Where to write, or why not: device and channel are known, the channel is writable, the value allowed. Pure."""
     channels = targets.get(command.device)
@@ -112,7 +121,10 @@ def result_event(command: Command, result: Result, origin: Origin, now: Now) -> 
     data: dict[str, Scalar] = {"id": command.id, "status": str(result.status), "detail": result.detail[:200]}
     if result.readback is not None:
         data["readback"] = result.readback
-    return Event(origin, now.utc_ms, "command-result", command.device, severity, data)
+    if not command.principal.startswith(RULE):
+        return Event(origin, now.utc_ms, "command-result", command.device, severity, data)
+    data |= {"rule": command.principal.removeprefix(RULE), "channel": command.channel, "value": command.value}
+    return Event(origin, max(now.utc_ms, 0), "rule-command", command.device, severity, data)
 
 
 class Record(Protocol):
@@ -146,6 +158,11 @@ class Counters:
     overflowed: int = 0
 
 
+class _Given(NamedTuple):
+    command: Command
+    until_ms: int | None
+
+
 class Executor:
     """Executes commands in the order they came, those of each bus on their own."""
 
@@ -165,15 +182,32 @@ class Executor:
         self._now = now
         self._origin = origin
         self._interlocks = Interlocks(interlocks or {}, now().boottime_ms)
-        self._queues: dict[int, asyncio.Queue[Command]] = {bus: asyncio.Queue(MAX_WAITING) for bus in (*buses, -1)}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._queues: dict[int, asyncio.Queue[_Given]] = {bus: asyncio.Queue(MAX_WAITING) for bus in (*buses, -1)}
 
-    def submit(self, command: Command) -> None:
-        """Takes a command whose seal and addressee are right. What finds its queue full expires at the server."""
+    def submit(self, command: Command, until_ms: int | None = None) -> None:
+        """Takes a command whose seal and addressee are right. What finds its queue full expires at the server.
+
+        One that was given in this gateway is not begun at or after `until_ms` of CLOCK_BOOTTIME, whatever UTC is.
+        """
         try:
-            self._queues[self._bus_of(command)].put_nowait(command)
+            self._queues[self._bus_of(command)].put_nowait(_Given(command, until_ms))
         except asyncio.QueueFull:
             self.counters.overflowed += 1
             log.warning("command %s: %d others wait for its line; dropped", command.id.hex(), MAX_WAITING)
+
+    def exchange(
+        self, buses: Mapping[int, Actuator], targets: Targets, interlocks: Mapping[str, Sequence[Interlock]]
+    ) -> None:
+        """From now on these; what waits for a bus that is gone is refused when its turn comes."""
+        self._buses = {**self._buses, **buses}
+        self._targets = targets
+        self._interlocks.exchange(interlocks, self._now().boottime_ms)
+        for bus in buses:
+            if bus not in self._queues:
+                self._queues[bus] = asyncio.Queue(MAX_WAITING)
+                if self._tasks is not None:
+                    self._tasks.create_task(self._work(self._queues[bus], []))
 
     async def run(self) -> None:
         """Never returns. First settles what a crash interrupted, then executes what is submitted."""
@@ -181,16 +215,20 @@ class Executor:
         for record in await self._store.unfinished_commands():
             command = _intent(record)
             if command is not None:
-                interrupted[self._bus_of(command)].append(command)
-        async with asyncio.TaskGroup() as tasks:
-            for bus, queue in self._queues.items():
-                tasks.create_task(self._work(queue, interrupted[bus]))
+                interrupted.setdefault(self._bus_of(command), []).append(command)
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                for bus, queue in self._queues.items():
+                    self._tasks.create_task(self._work(queue, interrupted.get(bus, [])))
+        finally:
+            self._tasks = None
 
-    async def _work(self, queue: asyncio.Queue[Command], interrupted: list[Command]) -> NoReturn:
+    async def _work(self, queue: "asyncio.Queue[_Given]", interrupted: list[Command]) -> NoReturn:
         for command in interrupted:
             await self._guard(command, self._settle_and_report)
         while True:
-            await self._guard(await queue.get(), self._handle)
+            given = await queue.get()
+            await self._guard(given.command, partial(self._handle, until_ms=given.until_ms))
 
     async def _guard(self, command: Command, step: Callable[[Command], Awaitable[None]]) -> None:
         """A disk that refuses ends one command, not those behind it: without its intent on disk none is executed."""
@@ -199,12 +237,12 @@ class Executor:
         except SpoolRefused as error:
             log.error("command %s: not on disk, so not executed or not reported: %s", command.id.hex(), error)
 
-    async def _handle(self, command: Command) -> None:
+    async def _handle(self, command: Command, until_ms: int | None) -> None:
         if not await self._store.begin_command(command.id, encode(command), self._now().utc_ms):
             self.counters.repeated += 1
             log.warning("command %s: seen before, not executed again", command.id.hex())
             return
-        late = expired(command, self._now())
+        late = expired(command, self._now()) if until_ms is None else overdue(until_ms, self._now())
         await self._finish(command, late or await self._execute(command))
 
     async def _settle_and_report(self, command: Command) -> None:

@@ -8,7 +8,7 @@ import binascii
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 from agent.bus.schedule import Priority
 from agent.families import Families
 from agent.interlock_config import InterlockReader
+from agent.link_config import read_link
+from agent.rules import reader as rule_reader
 from agent.settings import (
     BusConfig,
     ChannelConfig,
@@ -41,15 +43,18 @@ PORTS = {"mqtt": 1883, "mqtts": 8883}  # the ports IANA registered
 MAX_DEVICES = 1000  # protocols.edge.birth.MAX_DEVICES; a test holds the two together
 KEY_BYTES = 32
 PRIORITIES = {priority.name.lower(): priority for priority in Priority}
+DESPIKERS = ("median", "hampel")  # agent.pipeline.filters has them too; a test holds the two together
 MOUNTS = (citycode.Kind.COMPONENT, citycode.Kind.DEVICE)  # a pole or compartment, or a device that carries others
 
 
-def load(path: Path, environ: Mapping[str, str], catalog: "Mapping[str, AnyFamily] | None" = None) -> Config:
-    """The configuration in `path`; raises ConfigError with all its mistakes.
+def load(
+    path: Path, environ: Mapping[str, str], catalog: "Mapping[str, AnyFamily] | None" = None, text: str | None = None
+) -> Config:
+    """The configuration in `path`, or in `text` as if it stood there; raises ConfigError with all its mistakes.
 
     With a `catalog`, models and channels are checked against it, and the secrets' files as well.
     """
-    document = Document(path, environ, PREFIX, OVERRIDABLE)
+    document = Document(path, environ, PREFIX, OVERRIDABLE, text)
     families = Families(document.root.table("drivers"), catalog)
     try:
         config = _Reader(document, catalog, families).config()
@@ -104,8 +109,10 @@ class _Reader:
             models=self._models,
             drivers=self._families.config,
             outsiders=self._families.outsiders,
+            text=self._document.text,
         )
-        self._check_modem(uplink, config)
+        for table, link in zip([uplink, *uplink.tables("other")], [config.uplink, *config.uplink.others], strict=True):
+            self._check_modem(table, link, config)
         self._interlocks.check(
             {
                 device.code: self._models.get((device.driver, device.model))
@@ -113,12 +120,15 @@ class _Reader:
                 for device in bus.devices
             }
         )
+        rules = rule_reader.read(root.tables("rule"))
+        if rules and self._catalog is not None and not self._document.is_wrong:
+            config = replace(config, rules=rule_reader.check(rules, rule_reader.reach(config)))
         root.done()
         return config
 
-    def _check_modem(self, table: Table, config: Config) -> None:
+    def _check_modem(self, table: Table, uplink: UplinkConfig, config: Config) -> None:
         """Refuses a modem that is not there, or that cannot reach the broker, with the reason."""
-        name, host, port = config.uplink.modem, config.uplink.host, config.uplink.port
+        name, host, port = uplink.modem, uplink.host, uplink.port
         if not name or self._catalog is None:
             return
         bus = next((bus for bus in config.buses if bus.name == name), None)
@@ -138,18 +148,28 @@ class _Reader:
         table.done()
         return config
 
-    def _uplink(self, table: Table) -> UplinkConfig:
+    def _uplink(self, table: Table, first: UplinkConfig | None = None) -> UplinkConfig:
+        """`first` is the one that a [[uplink.other]] stands beside: it shares the key, and the password unless told."""
         host, port, tls = self._broker(table)
         ca_file = table.text("ca_file", "")
+        modem = table.text("modem", "")
+        link = read_link(table, modem=bool(modem))
         config = UplinkConfig(
             host=host,
             port=port,
             tls=tls,
-            password_file=self._secret(table, "password_file"),
-            key_file=self._secret(table, "key_file"),
+            password_file=self._secret(table, "password_file")
+            if first is None or table.has("password_file")
+            else first.password_file,
+            key_file=self._secret(table, "key_file") if first is None else first.key_file,
             ca_file=self._base / ca_file if ca_file else None,
-            modem=table.text("modem", ""),
+            modem=modem,
+            kind=link.kind,
+            budget_bytes=link.budget_bytes,
+            windows=link.windows,
         )
+        if first is None:
+            config = replace(config, others=tuple(self._uplink(other, config) for other in table.tables("other")))
         for key, file, read in (
             ("password_file", config.password_file, read_password),
             ("key_file", config.key_file, read_key),
@@ -315,10 +335,25 @@ class _Reader:
         self, table: Table, name: str, model: "Described | None", period_ms: int, *, steady: bool
     ) -> ChannelConfig:
         config = ChannelConfig(
-            despike=table.boolean("despike", False),
+            unwrap=table.boolean("unwrap", False),
+            steepest=_optional(table, "steepest"),
+            stuck_s=table.number("stuck_s", low=0, high=86_400 * 365) if table.has("stuck_s") else None,
+            despike=table.switch_or_choice("despike", DESPIKERS),
+            highpass_hz=_optional(table, "highpass_hz"),
+            bandpass_hz=_pair(table, "bandpass_hz"),
+            bandstop_hz=_pair(table, "bandstop_hz"),
+            notch_hz=table.some_numbers("notch_hz"),
+            notch_q=table.number("notch_q", 30.0, low=0.1, high=1000),
             lowpass_hz=_optional(table, "lowpass_hz"),
+            order=table.integer("order", 2, low=1, high=8),
+            fir_hz=_optional(table, "fir_hz"),
+            fir_taps=table.integer("fir_taps", 33, low=3, high=1001),
+            antialias=table.boolean("antialias", False),
             decimate=table.integer("decimate", 1, low=1, high=100_000),
             window_s=table.number("window_s", low=0, high=86_400) if table.has("window_s") else None,
+            statistics=table.texts("statistics") if table.has("statistics") else ChannelConfig.statistics,
+            tones_hz=table.some_numbers("tones_hz"),
+            bands_hz=table.pairs("bands_hz"),
             deadband=_optional(table, "deadband"),
             heartbeat_s=table.number("heartbeat_s", 60.0, low=1, high=86_400),
         )
@@ -389,6 +424,13 @@ def _may_share(family: "AnyFamily", other: "AnyFamily") -> bool:
 
 def _optional(table: Table, key: str) -> float | None:
     return table.number(key, low=0, high=1e9) if table.has(key) else None
+
+
+def _pair(table: Table, key: str) -> tuple[float, float] | None:
+    match table.numbers(key, 2):
+        case (low, high):
+            return low, high
+    return None
 
 
 def _is_host_port(address: str) -> bool:

@@ -33,6 +33,13 @@ class Interlocks:
         self._began = now  # what was written just before a restart is not remembered: it counts as written then
         self._written: dict[tuple[str, Interlock], int] = {}
 
+    def exchange(self, by_device: Mapping[str, Sequence[Interlock]], now: int) -> None:
+        """From now on these. One that was not here before knows of no writes: it counts as written now."""
+        for code, locks in by_device.items():
+            fresh = set(locks) - set(self._by_device.get(code, ()))
+            self._written.update({(code, lock): now for lock in fresh})
+        self._by_device = by_device
+
     def needs(self, command: "Command") -> tuple[Requirement, ...]:
         """The command's own requirements, then those of the device."""
         return (*command.requires, *(need for lock in self._of(command) for need in lock.requires))

@@ -95,6 +95,13 @@ def _families(report: Mapping[str, Any]) -> Iterator[Family]:
         {key: count for key, count in uplink.items() if key not in _NOT_COUNTS},
     )
     yield by_label("uplink_refused_total", "What came down and changed nothing", "cause", uplink["refused"])
+    for way in ("sent", "received"):
+        yield Family(
+            f"link_{way}_bytes_total",
+            "counter",
+            f"Bytes {way}, with headers",
+            [({"link": link["name"], "kind": link["kind"]}, link[way]) for link in uplink["links"]],
+        )
     yield gauge("spool_messages", "Messages kept", spool["rows"])
     yield gauge("spool_bytes", "Bytes kept", spool["bytes"])
     yield gauge("spool_quota_bytes", "Bytes that may be kept", spool["quota"])
@@ -120,6 +127,29 @@ def _families(report: Mapping[str, Any]) -> Iterator[Family]:
     for key in ("polls", "values", "missed"):
         yield Family(f"device_{key}_total", "counter", f"The device's {key}", [(at, one[key]) for at, one in devices])
     yield Family(
+        "device_error_ratio",
+        "gauge",
+        "Share of its last polls with a fault",
+        [(at, o["error_rate"]) for at, o in devices],
+    )
+    yield Family(
+        "device_last_good_seconds",
+        "gauge",
+        "Unix time of its last value",
+        [(at, one["last_good_ms"] / 1000) for at, one in devices if one["last_good_ms"] is not None],
+    )
+    yield Family(
+        "device_latency_seconds",
+        "gauge",
+        "How long its answers take, by quantile",
+        [
+            ({**at, "quantile": f"0.{key[1:].rstrip('0')}"}, one["latency_ms"][key] / 1000)
+            for at, one in devices
+            if one["latency_ms"] is not None
+            for key in ("p50", "p95", "p99")
+        ],
+    )
+    yield Family(
         "device_errors_total",
         "counter",
         "Faults by cause",
@@ -127,7 +157,7 @@ def _families(report: Mapping[str, Any]) -> Iterator[Family]:
     )
 
 
-_NOT_COUNTS = ("broker", "connected", "since_ms", "fault", "refused")
+_NOT_COUNTS = ("broker", "connected", "since_ms", "fault", "refused", "links")
 
 
 def _labels(labels: Mapping[str, str]) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from agent.bus.listener import ListeningBus
     from agent.bus.owner import Bus
     from agent.clock import Now
+    from agent.settings import BusConfig
     from agent.spool import Row
     from agent.supervisor import Agent
     from drivers.outside.watch import Watch
@@ -27,6 +28,9 @@ def build(agent: Agent, oldest: Row | None) -> Report:
     """`oldest` is the first row the spool keeps."""
     now, snapshot = agent.now(), agent.spool.snapshot
     uplink = agent.site.config.uplink
+    links = (uplink, *uplink.others)
+    using = agent.uplink.using
+    number = None if using is None else list(agent.uplink.traffic.total).index(using.name)
     return {
         "gateway": agent.gateway,
         "version": agent.version,
@@ -39,12 +43,26 @@ def build(agent: Agent, oldest: Row | None) -> Report:
             "steps": agent.clock.steps,
         },
         "uplink": {
-            "broker": f"{'mqtts' if uplink.tls else 'mqtt'}://{uplink.host}:{uplink.port}",
+            "broker": (uplink if number is None else links[number]).url,
             "connected": agent.uplink.connected,
             "since_ms": agent.uplink.since_ms,
             "fault": "" if agent.uplink.connected else agent.uplink.fault,
             **asdict(agent.uplink.counters),
             "refused": dict(agent.uplink.counters.refused),  # asdict of Python 3.11 counts a Counter's own items
+            "links": [
+                {
+                    "name": name,
+                    "broker": link.url,
+                    "kind": link.kind,
+                    "in_use": agent.uplink.connected and place == number,
+                    "sent_today": agent.uplink.traffic.today(name).sent,
+                    "received_today": agent.uplink.traffic.today(name).received,
+                    "budget": link.budget_bytes,
+                    "sent": agent.uplink.traffic.total[name].sent,
+                    "received": agent.uplink.traffic.total[name].received,
+                }
+                for place, (name, link) in enumerate(zip(agent.uplink.traffic.total, links, strict=True))
+            ],
         },
         "spool": {
             "incarnation": f"{snapshot.incarnation:016x}",
@@ -58,10 +76,14 @@ def build(agent: Agent, oldest: Row | None) -> Report:
             "refuses": agent.spool.refused,
             "counters": asdict(snapshot.counters),
         },
+        "configuration": agent.configuration.report(),
         "pipeline": asdict(agent.pipeline.counters),
         "commands": asdict(agent.executor.counters),
+        "rules": [] if agent.rules is None else agent.rules.report(),
         "drivers": [_driver(family.watch) for family in agent.site.config.outsiders.values()],
-        "buses": [_bus(bus, agent, number, now) for number, bus in enumerate(agent.buses)],
+        "buses": [
+            of_bus(bus, settings, now) for bus, settings in zip(agent.buses, agent.site.config.buses, strict=True)
+        ],
     }
 
 
@@ -78,8 +100,7 @@ def _driver(watch: Watch) -> Report:
     }
 
 
-def _bus(bus: Bus | ListeningBus, agent: Agent, number: int, now: Now) -> Report:
-    settings = agent.site.config.buses[number]
+def of_bus(bus: Bus | ListeningBus, settings: BusConfig, now: Now) -> Report:
     return {
         "name": bus.name,
         "driver": settings.driver,
@@ -104,6 +125,9 @@ def _bus(bus: Bus | ListeningBus, agent: Agent, number: int, now: Now) -> Report
                 "since_ms": now.utc_of(health.since),
                 "fault": health.detail,
                 "age_ms": None if counters.last_tick is None else now.boottime_ms - counters.last_tick,
+                "last_good_ms": None if counters.last_tick is None else now.utc_of(counters.last_tick),
+                "latency_ms": None if (took := counters.latency.percentiles()) is None else took._asdict(),
+                "error_rate": round(counters.recent.error_rate, 4),
                 "polls": counters.polls,
                 "values": counters.values,
                 "missed": counters.missed,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from agent.bus.schedule import Priority
 from agent.interlocks import Interlock
+from protocols.rules import Rule
 
 if TYPE_CHECKING:
     from drivers.base import Described, Unit  # numpy comes with it
@@ -17,10 +18,25 @@ if TYPE_CHECKING:
 class ChannelConfig:
     """What is done to a channel's samples on the device, in this order; the defaults leave them as they were read."""
 
-    despike: bool = False
+    unwrap: bool = False
+    steepest: float | None = None
+    stuck_s: float | None = None
+    despike: bool | str = False
+    highpass_hz: float | None = None
+    bandpass_hz: tuple[float, float] | None = None
+    bandstop_hz: tuple[float, float] | None = None
+    notch_hz: tuple[float, ...] = ()
+    notch_q: float = 30.0
     lowpass_hz: float | None = None
+    order: int = 2
+    fir_hz: float | None = None
+    fir_taps: int = 33
+    antialias: bool = False
     decimate: int = 1
     window_s: float | None = None
+    statistics: tuple[str, ...] = ("mean", "min", "max", "std")
+    tones_hz: tuple[float, ...] = ()
+    bands_hz: tuple[tuple[float, float], ...] = ()
     deadband: float | None = None
     heartbeat_s: float = 60.0
 
@@ -68,6 +84,14 @@ class UplinkConfig:
     key_file: Path
     ca_file: Path | None
     modem: str = ""  # the bus whose modem carries the connection; "" for the machine's own network
+    kind: str = "ethernet"  # agent.uplink.policy.KINDS
+    budget_bytes: int | None = None  # a day, both directions
+    windows: tuple[tuple[int, int], ...] = ()  # minutes of the day, UTC
+    others: tuple["UplinkConfig", ...] = ()  # that are used, in this order, while those before them cannot be
+
+    @property
+    def url(self) -> str:
+        return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -99,7 +123,7 @@ class DriversConfig:
 @dataclass(frozen=True)
 class Config:
     """`models` maps (driver, source) to what the catalog loaded, `outsiders` the names of other distributions' drivers
-    that a bus uses to their families; both are empty if `load` was given no catalog."""
+    that a bus uses to their families; both are empty if `load` was given no catalog, and `rules` as well."""
 
     path: Path
     gateway: GatewayConfig
@@ -110,3 +134,5 @@ class Config:
     models: Mapping[tuple[str, str], "Described"] = field(default_factory=dict)
     drivers: DriversConfig = DriversConfig()
     outsiders: Mapping[str, "OutsideFamily"] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    text: str = ""  # the file as it was read

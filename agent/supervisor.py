@@ -13,12 +13,13 @@ import os
 import select
 import signal
 import threading
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent import clock, control, metrics, report, site
 from agent.bus.alarm import Alarm
@@ -30,28 +31,36 @@ from agent.bus.owner import Bus
 from agent.bus.quiet import RateLimit
 from agent.commands import Executor
 from agent.config import read_key, read_password
+from agent.configuration import boot
+from agent.configuration.change import Changer
+from agent.configuration.diff import Diff, Fate
+from agent.diagnosis.desk import Desk
 from agent.pipeline import Pipeline
-from agent.settings import BusConfig, Config
-from agent.site import Site, make_line, make_listener, memory_file
+from agent.settings import BusConfig, Config, UplinkConfig
+from agent.site import Site, make_line, make_listener, memory_file, rules_file
 from agent.spool import DiskRefused, Row, Spool, SpoolInUse, SpoolRefused
-from agent.uplink import Broker, Uplink
+from agent.uplink import KINDS, Broker, Uplink, Way
 from agent.version import version
+from agent.wording import detail
 from drivers.base import Active, Family, Line, Readings, ReportingFamily
 from protocols.edge import cose
+from protocols.edge.birth import decode_description
 from protocols.edge.messages import Batch, Birth, Command, DeviceHealth, Event, Origin, Scalar, State
+
+if TYPE_CHECKING:
+    from agent.rules.engine import Engine
 
 log = logging.getLogger(__name__)
 
 FLUSH_S = 0.7  # a batch is on disk 0.8 s after its first reading: a SIGKILL costs less than the last second
 CLOCK_S = 5.0
-DROPS_S = 30.0
+DROPS_S, LONGEST_DROPS_S = 30.0, 86_400.0
 MEMORY_S = 300.0  # what was learned in less is learned again
 DRAIN_S = 4.0  # for what reads, and again for what sends, to end
 INSIST_S = 1.5  # longer than the uplink's farewell
 STOP_S = 10.0  # from the signal to the end of the process, whatever hangs
 CALM_MS = 60_000
 REPORT_S = 1.0
-DETAIL_LENGTH = 200  # protocols.edge.messages: the detail of a device's health
 INFO, WARNING = 0, 2  # severities of events
 FAILED = 1  # exit status
 
@@ -75,22 +84,21 @@ class Agent:
         self.clock = clock.SystemClock()
         self.pipeline = Pipeline(site.plans)
         self.memory = Memory(memory_file(settings))
-        alarm = Alarm()
+        self.desk = Desk(settings)
+        self.crashes: Counter[str] = Counter()  # by task
+        self._catalog, self._alarm = catalog, Alarm()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
         self._beside: dict[str, Callable[[], Awaitable[object]]] = {}  # what buses and uplink stand on, by name
         self._lines: dict[str, Line] = {}  # by bus
         self.buses = tuple(
-            self._make_bus(bus, devices, catalog, alarm)
-            for bus, devices in zip(settings.buses, site.devices, strict=True)
+            self._make_bus(bus, devices) for bus, devices in zip(settings.buses, site.devices, strict=True)
         )
         self.spool = Spool(self.data_dir / "spool.db", settings.spool.quota_bytes)
-        broker = Broker(
-            settings.uplink.host,
-            settings.uplink.port,
-            settings.uplink.tls,
-            settings.uplink.ca_file,
-            username=self.gateway,
-            password=password,
-        )
+        ways = [
+            self._way_up(number, link, password if number == 0 else read_password(link))
+            for number, link in enumerate((settings.uplink, *settings.uplink.others))
+        ]
         self.uplink = Uplink(
             gateway=self.gateway,
             keys={cose.key_id(key): key},
@@ -98,15 +106,35 @@ class Agent:
             state=self._state,
             origin=self._origin,
             on_command=self._on_command,
-            **self._way_up(broker, settings.uplink.modem),
+            broker=ways[0].broker,
+            ways=ways,
+            traffic_file=self.data_dir / "links.json",
         )
-        self.executor = Executor(
-            *(self.spool, dict(enumerate(self.buses)), site.targets, self.now, self._origin), site.interlocks
-        )
+        self.executor = Executor(*(self.spool, self._numbered(), site.targets, self.now, self._origin), site.interlocks)
+        self.rules: Engine | None = None
+        self.rules = self._make_rules()
         self._by_index = {device.index: device for bus in self.buses for device in bus.devices}
+        self.configuration = Changer(self, catalog)
         self._fresh = asyncio.Event()
         self._quiet = RateLimit()
         self._watch_outsiders()
+
+    def _make_rules(self) -> "Engine | None":
+        """None where no rule is: nothing is imported or looked at for them then."""
+        if not self.site.config.rules:
+            return None
+        from agent.rules.engine import Engine
+        from agent.rules.memory import RuleMemory
+
+        described = decode_description(self.site.description)
+        return Engine(
+            rules=self.site.config.rules,
+            channels=described.channels,
+            codes=[device.code for device in described.devices],
+            outward=self,
+            memory=RuleMemory(rules_file(self.site.config), self.boot),
+            before=None if self.rules is None else self.rules.known,
+        )
 
     def _watch_outsiders(self) -> None:
         settings = self.site.config
@@ -120,45 +148,39 @@ class Agent:
             )
             self._beside[f"driver {name}"] = family.watch.run
 
-    def _make_bus(
-        self,
-        bus: BusConfig,
-        devices: Sequence[Device[Any]],
-        catalog: Mapping[str, Family | ReportingFamily],
-        alarm: Alarm,
-    ) -> Bus | ListeningBus:
-        family = catalog[bus.driver]
+    def _numbered(self) -> dict[int, Bus | ListeningBus]:
+        return {self.site.numbers[bus.name]: bus for bus in self.buses}
+
+    def _make_bus(self, bus: BusConfig, devices: Sequence[Device[Any]]) -> Bus | ListeningBus:
+        family = self._catalog[bus.driver]
         if isinstance(family, ReportingFamily):
             listener = make_listener(bus, family, devices)
-            return ListeningBus(bus.name, listener, devices, self, self._device_changed, alarm)
-        line = self._lines[bus.name] = make_line(bus, catalog)
+            return ListeningBus(bus.name, listener, devices, self, self._device_changed, self._alarm)
+        line = self._lines[bus.name] = make_line(bus, self._catalog, self.desk.tap(bus.name))
         if isinstance(line, Active):
             self._beside[f"line {bus.name}"] = line.run
         return Bus(
-            *(bus.name, line, devices, bus.timeout_s, self, self._device_changed, alarm, self._fault_changed),
+            *(bus.name, line, devices, bus.timeout_s, self, self._device_changed, self._alarm, self._fault_changed),
             recall=self.memory.recall,
+            on_complaint=self.desk.complaints(bus.name, devices),
         )
 
-    def _way_up(self, broker: Broker, modem: str) -> dict[str, Any]:
-        """The uplink's broker and window: through the machine's network, or through the modem on that bus."""
-        if not modem:
-            return {"broker": broker}
-        from agent.uplink import modem_tunnel
+    def _way_up(self, number: int, link: UplinkConfig, password: str) -> Way:
+        """To a broker through the machine's network, or through the modem on that bus."""
+        name = "uplink" if number == 0 else f"uplink.other[{number - 1}]"
+        broker = Broker(link.host, link.port, link.tls, link.ca_file, username=self.gateway, password=password)
+        policy = replace(KINDS[link.kind], budget=link.budget_bytes, windows=link.windows)
+        if not link.modem:
+            return Way(name, broker, policy)
+        from agent.uplink.modem_tunnel import ModemTunnel
         from drivers.nbiot.line import ModemLine
 
-        line = self._lines[modem]
+        line = self._lines[link.modem]
         if not isinstance(line, ModemLine):
-            raise TypeError(f"bus {modem} has no modem")  # agent.config has refused that
-        tunnel = modem_tunnel.ModemTunnel(line.modem, broker.host, broker.port)
-        self._beside["modem tunnel"] = tunnel.run
-        carried = replace(
-            broker, reach=tunnel.reach, timeout_s=modem_tunnel.TIMEOUT_S, keepalive_s=modem_tunnel.KEEPALIVE_S
-        )
-        return {
-            "broker": carried,
-            "window_bytes": modem_tunnel.WINDOW_BYTES,
-            "resend_s": modem_tunnel.RESEND_S,
-        }
+            raise TypeError(f"bus {link.modem} has no modem")  # agent.config has refused that
+        tunnel = ModemTunnel(line.modem, broker.host, broker.port)
+        self._beside[f"modem tunnel of {name}"] = tunnel.run
+        return Way(name, replace(broker, reach=tunnel.reach), policy)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Raises CannotRun, at the end as well: where the disk did not take the last messages."""
@@ -167,6 +189,7 @@ class Agent:
             with _lock(self.data_dir):
                 async with self.spool:
                     await self._introduce()
+                    self.configuration.begin()
                     await self._work(stop)
         except (DiskRefused, SpoolInUse, OSError) as error:
             raise CannotRun(f"{self.data_dir}: {error}") from error
@@ -193,7 +216,7 @@ class Agent:
     def _begin_anew(self, why: str) -> None:
         """A damaged spool was moved aside: the new one knows no birth yet."""
         self._put(self._birth(), urgent=True)
-        self._tell("spool-incarnation", self.gateway, WARNING, {"detail": _detail(why)})
+        self.tell("spool-incarnation", self.gateway, WARNING, {"detail": detail(why)})
 
     def _birth(self) -> Birth:
         return Birth(self._origin(), self.site.description)
@@ -207,24 +230,78 @@ class Agent:
             "clock": self._clock_loop,
             "drops": self._drops_loop,
             "memory": self._memory_loop,
-            "control": lambda: control.serve(self.data_dir, {"report": lambda _: self._report()}),
+            "configuration": self.configuration.run,
+            "control": lambda: control.serve(self.data_dir, self._answers()),
         }
+        if self.rules is not None:
+            around["rules"] = self.rules.run
         if (port := self.site.config.metrics.port) is not None:
             around["metrics"] = lambda: metrics.serve(self.data_dir, port, self._report)
         log.info("gateway %s: %d devices on %d buses", self.gateway, len(self.site.plans), len(self.buses))
         async with asyncio.TaskGroup() as tasks:
-            first = [tasks.create_task(_keep(name, run), name=name) for name, run in reading.items()]
-            last = [tasks.create_task(_keep(name, run), name=name) for name, run in around.items()]
-            # A modem carries the uplink's farewell.
-            carriers = [tasks.create_task(_keep(name, run), name=name) for name, run in self._beside.items()]
+            self._group = tasks
+            for name, run in {**reading, **around, **self._beside}.items():
+                self._start(name, run)
             await stop.wait()
             log.info("gateway %s: stopping", self.gateway)
-            await _end(first)
+            await self._finish("configuration")
+            # A modem carries the uplink's farewell.
+            carriers = [name for name in self._tasks if name in self._beside]
+            await self._finish(*(name for name in self._tasks if name == "commands" or name.startswith("bus ")))
             self._flush()
             self._note()
-            await _end(last)
-            await _end(carriers)
+            if self.rules is not None:
+                self.rules.close()
+            await self._finish(*(name for name in self._tasks if name not in carriers))
+            await self._finish(*carriers)
         log.info("gateway %s: stopped", self.gateway)
+
+    def _start(self, name: str, run: Callable[[], Awaitable[object]]) -> None:
+        assert self._group is not None  # noqa: S101 - only ever called while it runs
+        self._tasks[name] = self._group.create_task(_keep(name, run, self.crashes), name=name)
+
+    async def _finish(self, *names: str) -> None:
+        await _end([self._tasks.pop(name) for name in list(names) if name in self._tasks])
+
+    async def switch(self, after: Site, change: Diff) -> None:
+        """From one configuration to another while everything runs: what `change` says stays does not notice.
+
+        All that is decided is decided without a pause, so that no reading meets half of it; then lines that are gone
+        are closed, and new ones opened.
+        """
+        before, fates = self.site, {bus.name: bus.fate for bus in change.buses}
+        old = {bus.name: bus for bus in self.buses}
+        ended = [bus for name, bus in old.items() if fates[name] is not Fate.STAYS]
+        self.desk.exchange(after.config)
+        for bus in ended:
+            self._beside.pop(f"line {bus.name}", None)
+        here = list(zip(after.config.buses, after.devices, strict=True))
+        opened = {bus.name: self._make_bus(bus, devices) for bus, devices in here if fates[bus.name] is not Fate.STAYS}
+        self._flush()
+        self.site = after
+        self.pipeline.exchange(after.plans, after.indices)
+        if after.description_hash != before.description_hash:
+            self._put(self._birth(), urgent=True)
+        for bus in ended:
+            bus.retire()
+        self.buses = tuple(opened.get(bus.name) or old[bus.name] for bus, _ in here)
+        for bus, (_, devices) in zip(self.buses, here, strict=True):
+            if isinstance(bus, Bus) and bus.name not in opened and bus.devices != devices:
+                bus.exchange(devices, self.desk.complaints(bus.name, devices))
+        self._by_index |= {device.index: device for _, devices in here for device in devices}
+        self.executor.exchange(self._numbered(), after.targets, after.interlocks)
+        if self.rules is not None:
+            self.rules.close()
+        self.rules = self._make_rules()
+        await self._finish("rules", *(f"{kind} {bus.name}" for bus in ended for kind in ("bus", "line")))
+        self._by_index = {device.index: device for _, devices in here for device in devices}
+        if self.rules is not None:
+            self._start("rules", self.rules.run)
+        for name, bus in opened.items():
+            self._start(f"bus {name}", bus.run)
+            if (active := self._beside.get(f"line {name}")) is not None:
+                self._start(f"line {name}", active)
+        self.uplink.state_changed()
 
     async def _flush_loop(self) -> None:
         while True:
@@ -240,6 +317,8 @@ class Agent:
             origin = replace(self._origin(), boottime_ms=part.t0_boot_ms)
             t0 = max(now.utc_of(part.t0_boot_ms), 0)  # a clock that starts in 1970 would be before it
             self._put(Batch(origin, self.site.description_hash, t0, part.groups))
+            if self.rules is not None:
+                self.rules.see(part)
 
     def _put(self, message: Birth | Batch | Event, *, urgent: bool = False) -> None:
         """Not waited for: a disk that takes nothing must not stop the polling. The spool keeps some for it."""
@@ -263,20 +342,26 @@ class Agent:
                     "utc_ms": fix.utc_ms,
                     "bound_ms": fix.bound_ms,
                 }
-                self._tell("clock-fix", self.gateway, INFO, data)
+                self.tell("clock-fix", self.gateway, INFO, data)
                 log.info("gateway %s: the clock is synchronised to within %d ms", self.gateway, fix.bound_ms)
             await asyncio.sleep(CLOCK_S)
             fix = self.clock.look()
 
     async def _drops_loop(self) -> None:
-        """Tells of what was given up, at most twice a minute: the State declares which, this is for people."""
-        told = self._drops()
+        """Tells of what was given up: the State declares which, this is for people.
+
+        Less and less often while it goes on, down to once a day: events are kept longer than data, and months without
+        the server would else fill the spool with them.
+        """
+        told, wait = self._drops(), DROPS_S
         while True:
-            await asyncio.sleep(DROPS_S)
+            await asyncio.sleep(wait)
             now = self._drops()
-            if now != told:
-                self._tell("spool-drop", self.gateway, WARNING, {cause: now[cause] - told[cause] for cause in now})
-                told = now
+            if now == told:
+                wait = DROPS_S
+                continue
+            self.tell("spool-drop", self.gateway, WARNING, {cause: now[cause] - told[cause] for cause in now})
+            told, wait = now, min(2 * wait, LONGEST_DROPS_S)
 
     async def _memory_loop(self) -> None:
         while True:
@@ -292,26 +377,35 @@ class Agent:
             "quota": counters.dropped_quota,
             "disk": counters.dropped_disk,
             "damaged": counters.dropped_damaged,
+            "thinned": counters.thinned,
         }
 
     async def _on_command(self, command: Command) -> None:
         self.executor.submit(command)
 
+    def execute(self, command: Command, until_ms: int) -> None:
+        self.executor.submit(command, until_ms)
+
+    def incarnation(self) -> int:
+        return self.spool.snapshot.incarnation
+
     def _device_changed(self, change: Change) -> None:
-        device = self._by_index[change.device]
+        device = self._by_index.get(change.device)
+        if device is None:
+            return  # exchanged while it was being read
         now = self.now()
-        data: dict[str, Scalar] = {"since_ms": now.utc_of(change.since), "detail": _detail(change.detail)}
+        data: dict[str, Scalar] = {"since_ms": now.utc_of(change.since), "detail": detail(change.detail)}
         kind, severity = ("device-back", INFO) if change.reachable else ("device-unreachable", WARNING)
-        self._tell(kind, device.code, severity, data)
+        self.tell(kind, device.code, severity, data)
         self.uplink.state_changed()
 
     def _fault_changed(self) -> None:
         self.uplink.state_soon()
 
-    def _driver_changed(self, driver: str, kind: str, detail: str) -> None:
-        self._tell(kind, self.gateway, WARNING, {"driver": driver, "detail": _detail(detail)})
+    def _driver_changed(self, driver: str, kind: str, words: str) -> None:
+        self.tell(kind, self.gateway, WARNING, {"driver": driver, "detail": detail(words)})
 
-    def _tell(self, kind: str, source: str, severity: int, data: Mapping[str, Scalar]) -> None:
+    def tell(self, kind: str, source: str, severity: int, data: Mapping[str, Scalar]) -> None:
         self._put(Event(self._origin(), self.now().utc_ms, kind, source, severity, data), urgent=True)
 
     def _origin(self) -> Origin:
@@ -334,14 +428,22 @@ class Agent:
             next_seq=snapshot.next_seq,
             dropped=snapshot.dropped,
             devices=tuple(
-                DeviceHealth(device.code, health.reachable, max(now.utc_of(health.since), 0), _detail(health.detail))
+                DeviceHealth(device.code, health.reachable, max(now.utc_of(health.since), 0), detail(health.detail))
                 for bus in self.buses
                 for device, health in zip(bus.devices, bus.health.devices, strict=True)
             ),
             spool_bytes=snapshot.bytes,
             spool_quota=snapshot.quota,
             version=self.version,
+            configuration=self.configuration.told(),
         )
+
+    def _answers(self) -> Mapping[str, control.Handler]:
+        return {
+            "report": lambda _: self._report(),
+            **self.configuration.answers(),
+            **self.desk.answers(self.now, lambda: self.buses),
+        }
 
     async def _report(self) -> report.Report:
         """Comes without the oldest message where the disk does not give it at once: just then it is asked for."""
@@ -362,7 +464,7 @@ def run(settings: Config, catalog: Mapping[str, Family | ReportingFamily]) -> No
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
     key, password = read_key(settings.uplink), read_password(settings.uplink)
-    agent = Agent(site.build(settings), catalog, key, password)
+    agent = Agent(site.build(boot.choose(settings, os.environ, catalog)), catalog, key, password)
     heard, tell = os.pipe()
     threading.Thread(target=_watch, args=(heard, agent), name="last resort", daemon=True).start()
     try:
@@ -381,6 +483,7 @@ async def _run(agent: Agent, tell: int) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)  # not the loop's: it may hang
+    loop.add_signal_handler(signal.SIGHUP, agent.configuration.reload)
     await agent.run(stop)
 
 
@@ -396,13 +499,7 @@ def _watch(heard: int, agent: Agent) -> None:
         os._exit(FAILED)
 
 
-def _detail(text: str) -> str:
-    """`text`, which may quote what a device or a modem said, as messages take it: one NUL and the server, whose
-    database cannot hold it, would refuse the state of all devices."""
-    return text[:DETAIL_LENGTH].replace("\0", "?").encode("utf-8", "replace").decode()
-
-
-async def _keep(name: str, run: Callable[[], Awaitable[object]]) -> None:
+async def _keep(name: str, run: Callable[[], Awaitable[object]], crashes: Counter[str]) -> None:
     """Runs `run` until cancelled. An error nobody foresaw is logged, and `run` started again after a pause."""
     attempt = 0
     while True:
@@ -410,6 +507,7 @@ async def _keep(name: str, run: Callable[[], Awaitable[object]]) -> None:
         try:
             await run()
         except Exception:
+            crashes[name] += 1
             attempt = 1 if clock.boottime_ms() - started > CALM_MS else attempt + 1
             log.exception("%s: failed unexpectedly; started again in %.1f s", name, backoff_ms(attempt) / 1000)
         await asyncio.sleep(backoff_ms(attempt) / 1000)

@@ -6,6 +6,7 @@ What stands inside an inline table or an array has the line of the key it belong
 import difflib
 import math
 import re
+import sys
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -29,21 +30,25 @@ class ConfigError(Exception):
 class Document:
     """A TOML file, the overrides laid over it, and the problems found in both while it is read."""
 
-    def __init__(self, path: Path, environ: Mapping[str, str], prefix: str, overridable: Iterable[str]) -> None:
-        """Variables PREFIX_TABLE_KEY replace keys of the `overridable` tables. Raises ConfigError if not TOML."""
+    def __init__(
+        self, path: Path, environ: Mapping[str, str], prefix: str, overridable: Iterable[str], text: str | None = None
+    ) -> None:
+        """Variables PREFIX_TABLE_KEY replace keys of the `overridable` tables. `text` stands in for what the file
+        holds. Raises ConfigError if not TOML."""
         self.path = path
         self._problems: list[tuple[int, str]] = []
         try:
-            text = path.read_text("utf-8")
-            values = tomllib.loads(text)
+            self.text = path.read_text("utf-8") if text is None else text
+            values = tomllib.loads(self.text)
         except OSError as error:
             raise ConfigError([f"{path}: {error.strerror or error}"]) from None
         except UnicodeDecodeError as error:
             raise ConfigError([f"{path}: not UTF-8 text ({error.reason} at byte {error.start})"]) from None
         except tomllib.TOMLDecodeError as error:
             raise ConfigError([f"{path}: not valid TOML: {error}"]) from None
-        self._lines = scan_lines(text)
+        self._lines = scan_lines(self.text)
         self.variables = _override(values, environ, prefix, overridable)
+        self._values: Any = values
         self.root = Table(self, values, ())
 
     def complain(self, where: Where, message: str) -> None:
@@ -51,13 +56,30 @@ class Document:
         if variable := self.variables.get(where):
             self._problems.append((0, f"{variable} (environment): {message}"))
             return
+        message += self._whose(where)
         line = self._line(where)
         self._problems.append((line, f"{self.path}:{line}: {name}: {message}" if name else f"{self.path}: {message}"))
+
+    @property
+    def is_wrong(self) -> bool:
+        return bool(self._problems)
 
     def refuse_if_wrong(self) -> None:
         """Raises ConfigError with every complaint so far, in the order of the file's lines."""
         if self._problems:
             raise ConfigError(message for _, message in sorted(self._problems, key=lambda problem: problem[0]))
+
+    def _whose(self, where: Where) -> str:
+        """The name and the code of the innermost table around the place that has both: people know devices by them."""
+        found, value = "", self._values
+        for part in where:
+            try:
+                value = value[part]
+            except (LookupError, TypeError):
+                break
+            if isinstance(value, dict) and all(isinstance(value.get(key), str) for key in ("name", "code")):
+                found = f" ({value['name']}, {value['code']})"
+        return "" if _CONTROL.search(found) else found
 
     def _line(self, where: Where) -> int:
         while where and where not in self._lines:
@@ -159,6 +181,11 @@ class Table:
             return {}
         return value
 
+    def raw(self) -> Mapping[str, Any]:
+        """The whole table: somebody else checks its keys."""
+        self._asked.update(self._values)
+        return self._values
+
     def boolean(self, key: str, default: bool) -> bool:
         value = self._get(key, default)
         if isinstance(value, str) and self._is_variable(key):
@@ -173,15 +200,35 @@ class Table:
         value = self._get(key, ())
         if value == ():
             return None
-        if (
-            not isinstance(value, list)
-            or len(value) != count
-            or not all(isinstance(item, int | float) and not isinstance(item, bool) for item in value)
-            or not all(math.isfinite(item) for item in value)
-        ):
+        if not isinstance(value, list) or len(value) != count or not all(_is_finite(item) for item in value):
             self._expected(key, value, f"an array of {count} numbers")
             return None
         return tuple(float(item) for item in value)
+
+    def some_numbers(self, key: str) -> tuple[float, ...]:
+        """A finite number, or several in an array; none if the key is absent."""
+        value = self._get(key, [])
+        listed = value if isinstance(value, list) else [value]
+        if not all(_is_finite(item) for item in listed):
+            self._expected(key, value, "a number, or an array of numbers")
+            return ()
+        return tuple(float(item) for item in listed)
+
+    def pairs(self, key: str) -> tuple[tuple[float, float], ...]:
+        """Pairs of finite numbers, [[1, 2], [3, 4]]; none if the key is absent."""
+        value = self._get(key, [])
+        if not isinstance(value, list) or not all(
+            isinstance(item, list) and len(item) == 2 and all(_is_finite(number) for number in item) for item in value
+        ):
+            self._expected(key, value, "an array of pairs of numbers, [[10, 100], [100, 500]]")
+            return ()
+        return tuple((float(first), float(last)) for first, last in value)
+
+    def switch_or_choice(self, key: str, choices: Iterable[str]) -> bool | str:
+        """Off, on, or the name of which; off if the key is absent."""
+        if isinstance(self._get(key, False), str):
+            return self.choice(key, choices) or False
+        return self.boolean(key, False)
 
     def texts(self, key: str) -> tuple[str, ...]:
         """Texts in an array; none if it is absent."""
@@ -240,6 +287,11 @@ def nearest(name: str, names: Iterable[str]) -> str:
     """`; did you mean "period_s"?` if one of `names` is near, else nothing."""
     close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _is_finite(value: object) -> bool:
+    """Whether it is a number, and a float can hold it: TOML's whole numbers know no end."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _parsed(kind: type[int] | type[float], text: str) -> int | float | str:

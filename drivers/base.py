@@ -5,12 +5,13 @@ connection, used by one owner at a time. The owner plans which spans to read, ha
 model decode the answer. Drivers know nothing of schedules, filters or city codes.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
+from drivers.transport.stream import ByteStream
 from protocols.edge.birth import Kind
 
 Number: TypeAlias = int | float
@@ -216,6 +217,28 @@ class Timed(Protocol):
 
 
 @runtime_checkable
+class Learning(Protocol):
+    """A line that measures how long its devices think."""
+
+    def turnaround_ms(self, unit: Any) -> float | None:
+        """What `unit` takes between the end of a request and the beginning of its answer, on average; None until it
+        answered."""
+        ...
+
+
+@runtime_checkable
+class Pipelined(Protocol):
+    """A line that may have several requests under way at once; `depth` of them, as it is configured."""
+
+    depth: int
+
+    async def read_many(self, asked: Sequence[tuple[Any, Span]], timeout: float) -> Sequence[bytes | DeviceError]:
+        """What Line.read() gives or raises for each (unit, span), in their order; `timeout` is for each answer. A unit
+        that is silent is asked for nothing more. Raises LineDown, and Nonsense where the line is of no more use."""
+        ...
+
+
+@runtime_checkable
 class Active(Protocol):
     """A line that has work of its own, whether or not it is asked: a modem that is kept in its network."""
 
@@ -257,11 +280,16 @@ class SerialSettings(NamedTuple):
     stop_bits: int
 
 
+def _straight(stream: ByteStream) -> ByteStream:
+    return stream
+
+
 @dataclass(frozen=True)
 class LineConfig:
     """`address` is host:port, or the path of a serial port, which alone uses baud, parity and stop bits.
 
-    `options` are the family's own, as its options() gave them.
+    `options` are the family's own, as its options() gave them. A line whose frames go over a byte stream hands that
+    stream to `through` and uses what it gives back, so that others may listen in.
     """
 
     driver: str
@@ -270,6 +298,7 @@ class LineConfig:
     parity: str = "N"
     stop_bits: int = 1
     options: Mapping[str, object] = field(default_factory=dict)
+    through: Callable[[ByteStream], ByteStream] = _straight
 
 
 class FamilyBase(Protocol):

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from protocols.modbus.codes import ExceptionCode
+from sim_devices import line_noise
 
 
 class Kind(StrEnum):
@@ -19,6 +20,11 @@ class Kind(StrEnum):
     DUPLICATE = "duplicate"
     EXCEPTION = "exception"
     DISCONNECT = "disconnect"
+    RINGING = "ringing"
+    BIT_ERROR = "bit-error"
+    COLLISION = "collision"
+    HALF_SPEED = "half-speed"
+    INVERTED = "inverted"
 
 
 MEANING = {
@@ -31,7 +37,13 @@ MEANING = {
     Kind.DUPLICATE: "sends its answer twice",
     Kind.EXCEPTION: "refuses, on Modbus with the exception --code (4, server device failure)",
     Kind.DISCONNECT: "closes the connection; on a pty, the adapter is pulled out for --delay (0.5 s)",
+    Kind.RINGING: "its line is not terminated: 00 and FF come behind the answer",
+    Kind.BIT_ERROR: "one bit of the answer is turned over on the way",
+    Kind.COLLISION: "another device of its address answers at the same time: what comes is neither's",
+    Kind.HALF_SPEED: "answers at half the line's speed",
+    Kind.INVERTED: "A and B are swapped: nothing is understood, and 00 comes",
 }
+_RINGS = (b"\x00", b"\xff", b"\x00\xff", b"\xfc\x00")
 DELAYS = {Kind.SLOW: 0.25, Kind.LATE: 1.5, Kind.DISCONNECT: 0.5}
 
 
@@ -89,6 +101,10 @@ class Faults:
                 return fault
         return None
 
+    def choose(self, count: int) -> int:
+        """A number from 0, below `count`."""
+        return int(self._rng.integers(0, count))
+
     def garbage(self) -> bytes:
         return self._rng.integers(0, 256, int(self._rng.integers(1, 13)), dtype=np.uint8).tobytes()
 
@@ -117,7 +133,7 @@ class Send(NamedTuple):
 
 def heard(fault: Fault | None) -> bool:
     """Whether anything of an answer leaves the device."""
-    return fault is None or fault.kind not in (Kind.SILENT, Kind.DISCONNECT)
+    return fault is None or fault.kind not in (Kind.SILENT, Kind.DISCONNECT, Kind.INVERTED)
 
 
 def distort(fault: Fault | None, answer: Answer, faults: Faults) -> list[Send]:
@@ -137,6 +153,17 @@ def distort(fault: Fault | None, answer: Answer, faults: Faults) -> list[Send]:
             return [Send(0.0, answer.misaddressed())]
         case Fault(kind=Kind.DUPLICATE):
             return [Send(0.0, answer.whole()), Send(0.0, answer.whole())]
+        case Fault(kind=Kind.RINGING):
+            return [Send(0.0, answer.whole() + _RINGS[faults.choose(len(_RINGS))])]
+        case Fault(kind=Kind.BIT_ERROR):
+            whole = answer.whole()
+            return [Send(0.0, line_noise.turn_bit(whole, faults.choose(8 * len(whole))))]
+        case Fault(kind=Kind.COLLISION):
+            return [Send(0.0, line_noise.collide(answer.whole(), answer.misaddressed()))]
+        case Fault(kind=Kind.HALF_SPEED):
+            return [Send(0.0, line_noise.at_half_speed(answer.whole()))]
+        case Fault(kind=Kind.INVERTED):
+            return [Send(0.0, bytes(1 + faults.choose(3)))]
         case Fault(kind=Kind.DISCONNECT):
             return [Send(fault.delay, b"", hang_up=True)]
         case _:  # a refusal is an answer like any other: the device made it instead of its usual one

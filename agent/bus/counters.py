@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from agent.diagnosis.latency import Latency, Recent
+
 SLOT_MS = 10_000
 
 
@@ -13,6 +15,8 @@ class DeviceCounters:
     missed: int = 0  # ticks that passed unread, because the line was busy or the program stalled
     errors: Counter[str] = field(default_factory=Counter)  # by cause
     last_tick: int | None = None  # CLOCK_BOOTTIME in ms of the newest tick that gave a value
+    latency: Latency = field(default_factory=Latency)  # of its answers, from the request's first byte on
+    recent: Recent = field(default_factory=Recent)
 
 
 @dataclass

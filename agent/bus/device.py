@@ -7,14 +7,17 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from agent.bus import planner
+from agent.bus.gather import Reads, gathered, takes_many
 from agent.bus.learned import NOTHING, Learned, Split, Turnaround, conclude
 from agent.bus.planner import FEWEST, Request
 from agent.bus.schedule import Priority
+from agent.diagnosis.latency import Latency
 from drivers.base import (
     NO_READINGS,
     Cost,
     Described,
     DeviceError,
+    Learning,
     Line,
     LineDown,
     Model,
@@ -68,6 +71,9 @@ class Outcome:
     faults: list[tuple[str, str]] = field(default_factory=list)
     requests: int = 0
 
+    def add(self, readings: Readings) -> None:
+        self.readings = self.readings + readings if self.readings else readings
+
     def unanswered(self, request: Request, error: DeviceError, quality: Quality) -> None:
         self.readings += _bad(request.channels, quality)
         self.error, self.quality = error, quality
@@ -83,8 +89,13 @@ class Reader:
     What was met with silence goes last the next time, so that one such request does not make the device look dead.
     """
 
-    def __init__(self, device: Device[Model], learned: Learned = NOTHING) -> None:
+    def __init__(self, device: Device[Model], learned: Learned = NOTHING, latency: Latency | None = None) -> None:
         self._device = device
+        self._latency = Latency() if latency is None else latency
+        self._all_periods = frozenset((device.period_ms, *device.slower.values()))
+        self._met: Line | None = None
+        self._learning: Learning | None = None  # a line that measures better than we: it knows what else it sent
+        self._takes_many = False
         self._slots: dict[int, int] = {}  # by period: the last one of them that was read
         self._asked_apart = learned.absent  # places that another of this kind lacked, until this one was asked
         self._begin(learned)
@@ -98,6 +109,7 @@ class Reader:
         self._learned = learned
         self._turnaround = Turnaround(learned.turnaround_ms)
         self._absent: frozenset[int] = frozenset()  # channels
+        self._addresses_cost = False
         self._wire: dict[str, Cost] | None = None  # by space, of a line that tells
         self._planned_for = self._turnaround.expected
         self._plans: dict[frozenset[int], tuple[Request, ...]] = {}  # by the periods that are due
@@ -118,16 +130,17 @@ class Reader:
         plan = self._plan(self._due(tick))
         todo = deque(plan if not self._silences else self._by_silence(plan, outcome))
         splits: list[Split] = []
-        answered: set[Request] = set()
+        answered: list[Request] = []
+        reads = gathered(line, self._device.unit, [one.span for one in todo]) if self._takes_many else line
         while todo:
             request = todo.popleft()
             try:
                 if outcome.requests and between is not None:
                     await between()
                 outcome.requests += 1
-                outcome.readings += await self._ask(line, request, timeout)
+                outcome.add(await self._ask(reads, request, timeout))
                 outcome.answered = True
-                answered.add(request)
+                answered.append(request)
                 if self._silences:
                     self._silences.pop(request, None)
             except Refused as error:
@@ -153,7 +166,7 @@ class Reader:
                 for lost in (request, *todo):
                     outcome.unanswered(lost, error, Quality.BAD_NOT_CONNECTED if down else Quality.BAD_TIMEOUT)
                 break
-        if lacking := self._channels_due(tick) - frozenset(outcome.readings.channels):
+        if self._absent and (lacking := self._channels_due(tick) - frozenset(outcome.readings.channels)):
             outcome.readings += _bad(lacking, Quality.BAD_CONFIGURATION_ERROR)
         if outcome.answered:
             self._read_at(tick)
@@ -205,10 +218,6 @@ class Reader:
     def _takes_ms(self, plan: Iterable[Request]) -> float:
         return sum(self._cost(request.span.space).of(request.span) for request in plan)
 
-    @property
-    def _all_periods(self) -> frozenset[int]:
-        return frozenset((self._device.period_ms, *self._device.slower.values()))
-
     def _due(self, tick: int) -> frozenset[int]:
         """The periods in which the last reading lies further back than `tick` does."""
         if not self._device.slower:
@@ -228,15 +237,23 @@ class Reader:
         return self._device.slower.get(channel, self._device.period_ms)
 
     def _reckon(self, line: Line) -> None:
-        """Plans anew where the device turned out to think longer, or less long, than was planned for."""
+        """Plans anew where the device turned out to think longer, or less long, than was planned for; on a line where
+        addresses cost nothing that changes no plan."""
+        if self._learning is not None and (measured := self._learning.turnaround_ms(self._device.unit)) is not None:
+            self._turnaround.learned = measured
         thinks = self._turnaround.expected
-        moved = abs(thinks - self._planned_for)
-        if self._wire is not None and moved < max(REPLAN_MS, REPLAN_AT * self._planned_for):
-            return
+        if line is not self._met:
+            self._met, self._wire, self._takes_many = line, None, takes_many(line)
+            self._learning = line if isinstance(line, Learning) else None
+        if self._wire is not None:
+            moved = abs(thinks - self._planned_for)
+            if not self._addresses_cost or moved < max(REPLAN_MS, REPLAN_AT * self._planned_for):
+                return
         if not isinstance(line, Timed):
             return
         spaces = {point.space for point in self._device.model.points}
         self._wire = {space: line.cost(self._device.unit, space) for space in spaces}
+        self._addresses_cost = any(cost.address for cost in self._wire.values())
         self._planned_for = thinks
         self._plans.clear()
 
@@ -265,10 +282,11 @@ class Reader:
         for place in dict.fromkeys(point[:3] for point in doubtful):
             yield from planner.plan([point for point in doubtful if point[:3] == place], model.limits, self._cost)
 
-    def _learn(self, splits: list[Split], answered: set[Request]) -> None:
+    def _learn(self, splits: list[Split], requests: list[Request]) -> None:
         """What this poll taught stays: for this run, and for others of the kind by whoever asks for `learned`."""
         if not splits and not self._asked_apart:
             return
+        answered = set(requests)
         learned = conclude(self._learned, splits, answered.__contains__)
         there = {point[:3] for request in answered for point in request.points}
         self._learned = replace(learned, absent=learned.absent - there)
@@ -286,14 +304,15 @@ class Reader:
                 outcome.readings += _bad(request.channels, Quality.BAD_TIMEOUT)
         return [request for request in order if self._silences[request] < SILENCES]
 
-    async def _ask(self, line: Line, request: Request, timeout: float) -> Readings:
+    async def _ask(self, line: Reads, request: Request, timeout: float) -> Readings:
         """The readings of the request's own points. Raises DeviceError."""
         clock = asyncio.get_running_loop().time
         began = clock()
         raw = await line.read(self._device.unit, request.span, timeout)
-        if self._wire is not None:
-            on_wire = self._wire[request.span.space].of(request.span)
-            self._turnaround.heard((clock() - began) * 1000 - on_wire)
+        took_ms = (clock() - began) * 1000
+        self._latency.add(took_ms)
+        if self._wire is not None and self._learning is None:
+            self._turnaround.heard(took_ms - self._wire[request.span.space].of(request.span))
         readings = self._device.model.decode(request.span, raw)
         if len(readings) == len(request.points):
             return readings

@@ -5,6 +5,7 @@ left out and probed, first often, later every MAX_BACKOFF_MS; and probes never t
 of a line that is busy with the living.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 FAILURES = 3  # this many in a row, and
@@ -125,6 +126,15 @@ class Health:
         fits = idle_until is None or not self.any_reachable or now + cost_ms <= idle_until
         return device if due <= now and (fits or now >= self._budget_free_at) else None
 
+    def go_on(self, old: "Health", places: Mapping[int, int]) -> None:
+        """Takes over what `old` knew of its devices: `places` says where each stands here, by where it stood."""
+        states = list(self.devices)
+        for was, place in places.items():
+            states[place] = old.devices[was]
+        self.devices = tuple(states)
+        self._dead = {places[was] for was in old._dead if was in places}  # noqa: SLF001
+        self._budget_free_at = old._budget_free_at  # noqa: SLF001
+
     @property
     def any_reachable(self) -> bool:
         return len(self._dead) < len(self.devices)
@@ -135,6 +145,10 @@ class Health:
             state.probes, state.probe_at = 0, now
         self._budget_free_at = now
 
-    def next_probe_at(self) -> int | None:
-        """When the next probe is due by its back-off alone."""
-        return min(self.devices[device].probe_at for device in self._dead) if self._dead else None
+    def next_probe_at(self, now: int) -> int | None:
+        """When to look again for one to probe, if next_probe() just gave none: behind `now`, for who waits for a moment
+        that is past does not wait. What is due and does not fit between the living's ticks waits for the budget."""
+        if not self._dead:
+            return None
+        due = min(self.devices[device].probe_at for device in self._dead)
+        return due if due > now else max(self._budget_free_at, now + 1)

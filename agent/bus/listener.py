@@ -65,10 +65,16 @@ class ListeningBus:
             await self._listen()
 
     async def write(self, device: int, channel: int, value: Decimal) -> Reading:  # noqa: ARG002
-        raise NotSent(f"{self.devices[device].name} reports of itself and takes no commands")
+        raise NotSent(f"{self._name_of(device)} reports of itself and takes no commands")
 
     async def read_back(self, device: int, channel: int) -> Reading:  # noqa: ARG002
-        raise Unreachable(f"{self.devices[device].name} reports of itself and cannot be asked")
+        raise Unreachable(f"{self._name_of(device)} reports of itself and cannot be asked")
+
+    def retire(self) -> None:
+        """Nobody waits here for anything."""
+
+    def _name_of(self, index: int) -> str:
+        return next((device.name for device in self.devices if device.index == index), "the device")
 
     async def _listen(self) -> None:
         attempt = 0

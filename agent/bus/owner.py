@@ -37,6 +37,14 @@ class Sink(Protocol):
     def missed(self, device: int, tick: int, quality: int) -> None: ...
 
 
+class Guest(Protocol):
+    """Who may use the line while nobody else wants it: agent.diagnosis.polite."""
+
+    def wake_at(self, now: int, idle_until: int | None) -> int | None: ...
+
+    async def ask(self) -> None: ...
+
+
 class _Job(NamedTuple):
     """What someone waits for; a `value` is written before the channel is read."""
 
@@ -48,7 +56,8 @@ class _Job(NamedTuple):
 
 class Bus:
     """`on_change` is told of every device that stops or begins to answer; Change.device is its `Device.index`.
-    `on_fault` is told when one that answers begins or ceases to do so with faults.
+    `on_fault` is told when one that answers begins or ceases to do so with faults. `on_complaint` is told of each
+    fault: of which device of this bus (None: of the line), its cause, what happened.
 
     Buses that share an `alarm` wake together.
     """
@@ -64,6 +73,7 @@ class Bus:
         alarm: Alarm | None = None,
         on_fault: Callable[[], None] = lambda: None,
         recall: Callable[[Model], Learned] = lambda _: NOTHING,
+        on_complaint: Callable[[int | None, str, str], None] = lambda *_: None,
     ) -> None:
         now = boottime_ms()
         self.name = name
@@ -79,10 +89,17 @@ class Bus:
         self._on_change = on_change
         self._on_fault = on_fault
         self._alarm = alarm or Alarm()
-        self._readers = [Reader(device, recall(device.model)) for device in devices]
-        self._schedule = Schedule(
-            [device.period_ms for device in devices], now, [device.priority for device in devices]
-        )
+        self._on_complaint = on_complaint
+        self._guest: Guest | None = None
+        self._readers = [
+            Reader(device, recall(device.model), counters.latency)
+            for device, counters in zip(devices, self.counters.devices, strict=True)
+        ]
+        self._recall = recall
+        self._schedule = _schedule_of(devices, now)
+        self._places = _places_of(devices)
+        self._next: tuple[tuple[Device[Model], ...], Callable[[int | None, str, str], None]] | None = None
+        self._retired = False
         self._jobs: deque[_Job] = deque()
         self._sleeper: asyncio.Future[None] | None = None
         self._quiet = RateLimit()
@@ -104,12 +121,49 @@ class Bus:
                 await self._line.close()
             await self._sit_out(boottime_ms() + backoff_ms(attempt))
 
+    def exchange(self, devices: Sequence[Device[Model]], on_complaint: Callable[[int | None, str, str], None]) -> None:
+        """From the next moment on at which nothing is under way, these are its devices; the line stays open. Those
+        whose index is here already go on: their ticks, their health, their counters and what they taught."""
+        self._next = tuple(devices), on_complaint
+        if self._sleeper is not None:
+            _wake(self._sleeper)
+
+    def retire(self) -> None:
+        """Nobody runs it any more: whoever waits, or asks later, is told so."""
+        self._retired = True
+        while self._jobs:
+            _fail(self._jobs.popleft(), self._gone())
+
+    def _gone(self) -> NotSent:
+        return NotSent(f"bus {self.name}: the gateway's configuration has changed")
+
+    def _exchange(self) -> None:
+        if self._next is None:
+            return
+        (devices, self._on_complaint), self._next = self._next, None
+        now, stood = boottime_ms(), self._places
+        places = {stood[device.index]: place for place, device in enumerate(devices) if device.index in stood}
+        old = dict(enumerate(zip(self.counters.devices, self._readers, strict=True)))
+        kept = {place: old[was] for was, place in places.items()}
+        counters = tuple(kept[place][0] if place in kept else DeviceCounters() for place in range(len(devices)))
+        self._readers = [
+            kept[place][1] if place in kept else Reader(device, self._recall(device.model), counters[place].latency)
+            for place, device in enumerate(devices)
+        ]
+        health, self.health = self.health, Health(len(devices), now)
+        self.health.go_on(health, places)
+        schedule, self._schedule = self._schedule, _schedule_of(devices, now)
+        self._schedule.go_on(schedule, places)
+        self.devices, self.counters.devices, self._places = devices, counters, _places_of(devices)
+        self._quiet = RateLimit()  # it goes by place
+        log.info("bus %s: %d devices, of which %d go on as before", self.name, len(devices), len(places))
+
     def learned(self) -> Iterator[tuple[Model, Learned]]:
         """What each device taught of its kind."""
         return ((device.model, reader.learned) for device, reader in zip(self.devices, self._readers, strict=True))
 
     async def write(self, device: int, channel: int, value: Decimal) -> Reading:
-        """Writes, reads back and returns what was read, ahead of all polling. `device` counts on this bus.
+        """Writes, reads back and returns what was read, ahead of all polling. `device` is its index.
 
         Raises NotSent where nothing went out; after any other DeviceError the write may have happened.
         """
@@ -119,7 +173,15 @@ class Bus:
         """One channel, read now and ahead of all polling. Raises DeviceError."""
         return await self._ask(device, channel, None)
 
+    def invite(self, guest: Guest) -> None:
+        """It has a wish. There is one guest of a bus."""
+        self._guest = guest
+        if self._sleeper is not None:
+            _wake(self._sleeper)
+
     async def _ask(self, device: int, channel: int, value: Decimal | None) -> Reading:
+        if self._retired:
+            raise self._gone()
         job = _Job(device, channel, value, asyncio.get_running_loop().create_future())
         self._jobs.append(job)
         if self._sleeper is not None:
@@ -151,6 +213,7 @@ class Bus:
 
     def _line_failed(self, cause: str, attempt: int) -> None:
         self.fault = cause
+        self._on_complaint(None, "line down", cause)
         now = boottime_ms()
         if (kept := self._quiet.admit("line", now)) is not None:
             pause = backoff_ms(attempt) / 1000
@@ -160,6 +223,7 @@ class Bus:
         """Reads and writes until the line is down (LineDown)."""
         timeout_ms = round(self._timeout_s * 1000)
         while True:
+            self._exchange()
             if self._jobs:
                 began = boottime_ms()
                 try:
@@ -173,11 +237,21 @@ class Bus:
             elif (due := self._schedule.pop(now, self._takes_ms)) is not None:
                 await self._poll(due, now)
             else:
-                await self._sleep(now, self._schedule.next_at(), self.health.next_probe_at())
+                await self._rest(now)
+
+    async def _rest(self, now: int) -> None:
+        """Until something is due; a guest may use the line meanwhile."""
+        next_at = self._schedule.next_at()
+        guest_at = None if self._guest is None else self._guest.wake_at(now, next_at)
+        if self._guest is not None and guest_at is not None and guest_at <= now:
+            await self._guest.ask()
+        else:
+            await self._sleep(now, next_at, self.health.next_probe_at(now), guest_at)
 
     async def _sit_out(self, until: int | None = None) -> None:
         """Answers for ticks and jobs while the line is not open."""
         while (now := boottime_ms()) and (until is None or now < until):
+            self._exchange()
             while self._jobs:
                 _fail(self._jobs.popleft(), NotSent(f"bus {self.name} is not open: {self.fault or 'not yet'}"))
             if (due := self._schedule.pop(now)) is not None:
@@ -218,6 +292,7 @@ class Bus:
             self._sink.add(device.index, due.tick, readings)
         else:
             self._sink.missed(device.index, due.tick, outcome.quality)
+        counters.recent.add(bool(outcome.faults))
         for cause, detail in outcome.faults:
             self._complain(due.device, cause, detail)
         self._judge(due.device, outcome, now, boottime_ms())
@@ -259,10 +334,14 @@ class Bus:
         """Raises LineDown, which whoever asked is told as well."""
         if job.done.cancelled():
             return
-        device = self.devices[job.device]
+        place = self._places.get(job.device)
+        if place is None:
+            _fail(job, self._gone())
+            return
+        device = self.devices[place]
         try:
             if job.value is None:
-                reading = await self._readers[job.device].read_channel(self._line, job.channel, self._timeout_s)
+                reading = await self._readers[place].read_channel(self._line, job.channel, self._timeout_s)
             else:
                 self.counters.writes += 1
                 reading = await self._line.write(device.unit, device.model, job.channel, job.value, self._timeout_s)
@@ -270,6 +349,9 @@ class Bus:
             _fail(job, error)
             if isinstance(error, LineDown):
                 raise
+        except asyncio.CancelledError:
+            _fail(job, Unreachable(f"bus {self.name}: stopped in the midst of it"))
+            raise
         except Exception as error:
             _fail(job, error)
             raise
@@ -304,9 +386,18 @@ class Bus:
         """Counts a fault and logs it, at most once a minute for each device and cause."""
         one = self.devices[device]
         self.counters.devices[device].errors[cause] += 1
+        self._on_complaint(device, cause, detail)
         kept = self._quiet.admit((device, cause), boottime_ms())
         if kept is not None:
             log.warning("bus %s: %s (%s, unit %s): %s%s", self.name, one.name, one.code, one.unit, detail, more(kept))
+
+
+def _schedule_of(devices: Sequence[Device[Model]], now: int) -> Schedule:
+    return Schedule([device.period_ms for device in devices], now, [device.priority for device in devices])
+
+
+def _places_of(devices: Sequence[Device[Model]]) -> dict[int, int]:
+    return {device.index: place for place, device in enumerate(devices)}
 
 
 def _wake(sleeper: asyncio.Future[None]) -> None:

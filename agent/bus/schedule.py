@@ -5,7 +5,7 @@ All devices of one period share their ticks, the multiples of the period, so tha
 """
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple
 
@@ -90,6 +90,19 @@ class Schedule:
             if fits:
                 return self._patient
         return self._ready or None
+
+    def go_on(self, old: "Schedule", places: Mapping[int, int]) -> None:
+        """Takes over what `old` held pending for its devices: `places` says where each stands here, by where it stood.
+        Its period and priority are the same; a tick that was due and not yet popped still is."""
+        pending = [(tick, device) for tick, device in old._waiting if device in places]  # noqa: SLF001
+        pending += [(one.tick, one.device) for one in (*old._ready, *old._patient) if one.device in places]  # noqa: SLF001
+        kept = set(places.values())
+        self._waiting = [entry for entry in self._waiting if entry[1] not in kept]
+        self._waiting += [(tick, places[device]) for tick, device in pending]
+        heapq.heapify(self._waiting)
+        self._turn = old._turn  # noqa: SLF001
+        for was, place in places.items():
+            self._turns[place] = old._turns[was]  # noqa: SLF001
 
     def next_at(self) -> int | None:
         """When something will be due; in the past if it is already. None without devices."""

@@ -10,15 +10,15 @@ Row: TypeAlias = npt.NDArray[np.floating[Any]]  # (channels,)
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Times: TypeAlias = npt.NDArray[np.int64]  # (samples,), ms, rising
 
-_QUARTER_PAGE = 1024
+_PAGE = 4096
 
 
 def apart(shape: tuple[int, int], dtype: np.dtype[Any], quarters: int) -> Block:
-    """A scratch block that begins so many quarters of a page further than numpy would have it begin.
+    """A scratch block that begins so many quarters of a page behind a page's beginning.
 
-    Large arrays begin alike within a page, and a processor takes a load for one of a store just made if the two agree
-    in their last twelve bits: copying between such arrays costs twice as much.
+    A processor takes a load for one of a store just made if the two agree in their last twelve bits: copying between
+    arrays that begin alike within a page costs twice as much. Where an allocator would put them is luck.
     """
-    ahead = quarters * _QUARTER_PAGE // dtype.itemsize
-    flat = np.empty(ahead + shape[0] * shape[1], dtype)
-    return flat[ahead:].reshape(shape)
+    raw = np.empty(shape[0] * shape[1] * dtype.itemsize + 2 * _PAGE, np.uint8)
+    ahead = -raw.ctypes.data % _PAGE + quarters * _PAGE // 4
+    return raw[ahead : ahead + shape[0] * shape[1] * dtype.itemsize].view(dtype).reshape(shape)

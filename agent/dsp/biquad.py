@@ -1,64 +1,37 @@
-"""Low-pass filters: Butterworth sections in second order, run as matrix products over blocks.
+"""A cascade of sections of second order, run as matrix products over blocks.
 
 A section recursion costs a Python loop over samples; but its output and next state are linear in its input and
-state, so a block of n samples is one product [H, O; B, A^n] @ [x; state], exact up to rounding and eight times faster.
+state, so a block of n samples is one product [O, H; A^n, B] @ [state; x], exact up to rounding and eight times faster.
 """
 
-import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from agent.dsp.arrays import Block, Mask, Row, apart
+from agent.dsp.design import Section
 
 LONGEST_BLOCK = 32  # samples to a product: past it, the product's square costs more than the calls it saves
 
 
-class Section(NamedTuple):
-    """H(z) = (b0 + b1/z + b2/z^2) / (1 + a1/z + a2/z^2)."""
+class Cascade:
+    """The sections, one behind another, over all channels of a block; each channel has its own state, never NaN.
 
-    b0: float
-    b1: float
-    b2: float
-    a1: float
-    a2: float
-
-
-def butterworth(cutoff_hz: float, rate_hz: float, order: int = 2) -> tuple[Section, ...]:
-    """A Butterworth low-pass of even order: -3 dB at `cutoff_hz`, gain 1 at rest, flat below.
-
-    By the bilinear transform with its frequency warped to the cutoff. Raises ValueError if the cutoff is not between
-    0 and half the rate, or the order not even.
+    `gain_at_rest` is what becomes of a constant one.
     """
-    if order < 2 or order % 2:
-        raise ValueError(f"order {order}: sections come in twos")
-    if not 0 < cutoff_hz < rate_hz / 2:
-        raise ValueError(f"a cutoff of {cutoff_hz:g} Hz does not lie between 0 and {rate_hz / 2:g}, half the rate")
-    warped = math.tan(math.pi * cutoff_hz / rate_hz)
-    return tuple(_section(warped, damping=2 * math.sin(math.pi * (2 * k + 1) / (2 * order))) for k in range(order // 2))
-
-
-def _section(warped: float, damping: float) -> Section:
-    """The analog pole pair s^2 + damping*s + 1, with s = (z-1)/(z+1)/warped."""
-    square = warped * warped
-    a0 = 1 + damping * warped + square
-    b0 = square / a0
-    return Section(b0, 2 * b0, b0, 2 * (square - 1) / a0, (1 - damping * warped + square) / a0)
-
-
-class LowPass:
-    """A cascade of sections over all channels of a block; each channel has its own state, never NaN."""
 
     def __init__(self, sections: Sequence[Section], channels: int, dtype: npt.DTypeLike = np.float64) -> None:
         self._sections = tuple(sections)
         self._dtype = np.dtype(dtype)
         self._order = 2 * len(self._sections)
         self._rest = _state_at_rest(self._sections).astype(self._dtype)
-        self._state: Block = np.zeros((self._order, channels), self._dtype)
-        self._stacked = apart((LONGEST_BLOCK + self._order, channels), self._dtype, 2)
+        self.gain_at_rest = float(np.prod([(b0 + b1 + b2) / (1 + a1 + a2) for b0, b1, b2, a1, a2 in self._sections]))
+        self._stacked = apart((self._order + LONGEST_BLOCK, channels), self._dtype, 2)
+        self._state: Block = self._stacked[: self._order]  # above the samples, where the product wants it
+        self._state[:] = 0
         self._result = apart((LONGEST_BLOCK + self._order, channels), self._dtype, 1)
 
     def prime(self, columns: Mask, row: Row) -> None:
@@ -70,9 +43,8 @@ class LowPass:
         for start in range(0, len(block), LONGEST_BLOCK):
             piece = block[start : start + LONGEST_BLOCK]
             rows = len(piece)
-            stacked, result = self._stacked[: rows + self._order], self._result[: rows + self._order]
-            stacked[:rows] = piece
-            stacked[rows:] = self._state
+            stacked, result = self._stacked[: self._order + rows], self._result[: rows + self._order]
+            stacked[self._order :] = piece
             np.matmul(_block_matrix(self._sections, rows, self._dtype.char), stacked, out=result)
             out[start : start + rows] = result[:rows]
             self._state[:] = result[rows:]
@@ -81,20 +53,20 @@ class LowPass:
 
 @lru_cache(maxsize=256)
 def _block_matrix(sections: tuple[Section, ...], rows: int, dtype: str) -> Block:
-    """[H, O; B, A^rows]: from [x; state] to [y; next state], `rows` samples at once."""
+    """[O, H; A^rows, B]: from [state; x] to [y; next state], `rows` samples at once."""
     a, b, c, d = _state_space(sections)
     order = len(b)
-    matrix = np.zeros((rows + order, rows + order))
+    matrix = np.zeros((rows + order, order + rows))
     power: npt.NDArray[Any] = np.eye(order)
     impulse = [d]
     for row in range(rows):
-        matrix[row, rows:] = c @ power
-        matrix[rows:, rows - 1 - row] = power @ b
+        matrix[row, :order] = c @ power
+        matrix[rows:, order + rows - 1 - row] = power @ b
         impulse.append(float(c @ power @ b))
         power = a @ power
-    matrix[rows:, rows:] = power
+    matrix[rows:, :order] = power
     for row in range(rows):
-        matrix[row, : row + 1] = impulse[row::-1]
+        matrix[row, order : order + row + 1] = impulse[row::-1]
     return matrix.astype(dtype)
 
 

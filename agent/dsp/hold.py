@@ -1,5 +1,6 @@
 """What stands in for a value that is missing, so that filters run on whole ticks and finite numbers."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -29,13 +30,22 @@ class Hold:
         self._last: Row = np.zeros(channels)
         self._age: npt.NDArray[np.int64] = np.full(channels, PATIENCE)  # ticks since the last value
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether every channel had a value at the last tick."""
+        return not self._age.any()
+
+    def keep(self, block: Block) -> Held:
+        """process() of a block that is valid everywhere, where it goes on."""
+        self._last = block[-1].astype(np.float64)
+        never = _nowhere(block.shape)
+        return Held(block, held=never, absent=never, begins=never)
+
     def process(self, block: Block, valid: Mask) -> Held:
         """`block` may hold anything, NaN too, where it is not `valid`."""
         rows = len(block)
-        if valid.all() and not self._age.any():
-            self._last = block[-1].astype(np.float64)
-            never = np.zeros(block.shape, bool)
-            return Held(block, held=never, absent=never, begins=never)
+        if valid.all() and self.goes_on:
+            return self.keep(block)
         here = np.arange(rows)[:, None]
         newest = np.maximum.accumulate(np.where(valid, here, -1 - self._age), axis=0)
         age = here - newest
@@ -46,3 +56,11 @@ class Hold:
         self._age = np.minimum(age[-1], PATIENCE)
         absent = age >= PATIENCE
         return Held(values, held=~valid & ~absent, absent=absent, begins=valid & ended_before)
+
+
+@lru_cache(maxsize=256)
+def _nowhere(shape: tuple[int, int]) -> Mask:
+    """Shared by all blocks of that shape, and never written to."""
+    nowhere = np.zeros(shape, bool)
+    nowhere.flags.writeable = False
+    return nowhere

@@ -1,7 +1,8 @@
 """From readings to columns: quality, filters, dead band; pure (docs/filters.md)."""
 
+from agent.pipeline.filters import FilterConfig, problems
 from agent.pipeline.pipeline import Counters, Part, Pipeline
-from agent.pipeline.plan import ChannelPlan, DevicePlan, FilterConfig, describe_channels, outputs, problems
+from agent.pipeline.plan import ChannelPlan, DevicePlan, describe_channels, outputs
 
 __all__ = [
     "ChannelPlan",

@@ -5,20 +5,28 @@ channel that is not smoothed is never computed with: its numbers are picked, and
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import repeat
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from agent.dsp import DeadBand, Window, Windows, kept_ticks
 from agent.dsp.arrays import Mask, Times
-from agent.pipeline.emit import Cell, Ready, shared
-from agent.pipeline.plan import STATISTICS, ChannelPlan
-from agent.pipeline.smooth import Smoother, Ticks, settled
-from protocols.edge.columns import F32LE
+from agent.pipeline.derived import RATIOS
+from agent.pipeline.emit import Cell, Ready, shared, whole
+from agent.pipeline.measures import measures
+from agent.pipeline.plan import ChannelPlan
+from agent.pipeline.smooth import Smoother
+from agent.pipeline.ticks import Ticks, settled
+from protocols.edge.columns import F32LE, Column, all_present
 from protocols.quality import Quality
+
+if TYPE_CHECKING:
+    from agent.dsp.watch import Watch
 
 
 class Chain:
-    """`members` are indexes of the model's channels; `aliases` are theirs, `derived` those of their statistics."""
+    """`members` are indexes of the model's channels; `aliases` are theirs, `derived` those of what is made of them."""
 
     def __init__(
         self,
@@ -32,19 +40,35 @@ class Chain:
         self.aliases = aliases
         self._channels = [plan.channel for plan in plans]
         self._filters = plans[0].filters
-        self._derived = derived
+        self.derived = derived
         self._period_ms = period_ms
         self._factor = np.array([_power_of_ten(channel.scale) for channel in self._channels])
+        self._scales = bool((self._factor != 1).any())
         self.smoother = Smoother(self._filters, len(members), period_ms) if self._filters.smooths else None
         self._windows = None
         if self._filters.window_s is not None:
             self._window_ms = round(self._filters.window_s * 1000)
-            self._windows = Windows(len(members), self._window_ms)
+            self._windows = Windows(len(members), self._window_ms, measures(self._filters, len(members), period_ms))
         self._deadband = None
         if self._filters.deadband is not None:
             # In own numbers and rounded, so that 0.5 of a channel in tenths is exactly 5.
             band = np.round(self._filters.deadband / self._factor, 9)
             self._deadband = DeadBand(band, round(self._filters.heartbeat_s * 1000))
+        self._watch = None
+        if self._filters.watches:
+            from agent.dsp.watch import Watch  # as every stage that few gateways need: loaded where it runs
+
+            steepest, stuck_s = self._filters.steepest, self._filters.stuck_s
+            self._watch = Watch(
+                len(members),
+                None if steepest is None else steepest / self._factor,
+                None if stuck_s is None else round(stuck_s * 1000),
+            )
+        self.unwraps = None
+        if self._filters.unwrap:
+            from agent.dsp.rollover import Unwrap
+
+            self.unwraps = Unwrap(np.array([channel.rollover or 0 for channel in self._channels], np.int64))
         self._waiting: Ticks | None = None
 
     @property
@@ -54,7 +78,7 @@ class Chain:
     @property
     def picks(self) -> bool:
         """Whether process() gives the channels' values; else they leave as they were read, where kept() says."""
-        return self.smoother is not None or self._deadband is not None
+        return self.smoother is not None or self._deadband is not None or self._watch is not None
 
     def kept(self, times: Times) -> Mask | None:
         """The ticks that decimation keeps; None for all of them."""
@@ -66,25 +90,36 @@ class Chain:
         ticks, self._waiting = settled(self._waiting, ticks)
         if not len(ticks.times):
             return
-        before = ticks.numbers
+        if self._watch is not None:
+            ticks = self._watched(self._watch, ticks)
+        sharp = ticks
         if self.smoother is not None:
-            ticks, before = self.smoother.process(ticks)
-        if not len(ticks.times):
-            return
-        if self._windows is not None:
-            good = ticks.value & (ticks.quality == Quality.GOOD)
-            for window in self._windows.process(ticks.times, before, good):
+            sharp, ticks = self.smoother.process(ticks)
+        if self._windows is not None and len(sharp.times):
+            good = sharp.value & (sharp.quality == Quality.GOOD)
+            for window in self._windows.process(sharp.times, sharp.numbers, good):
                 yield from shared(np.array([window.start_ms]), self._statistics(window), False, most_bytes)
-        if not self.picks:
+        if not self.picks or not len(ticks.times):
             return
         kept = self.kept(ticks.times)
         if kept is not None:
             ticks = ticks.rows(kept)
         if self._deadband is not None:
             yield from self._sparse(self._deadband, ticks, most_bytes)
+        elif ticks.clean and (ready := self._all_good(ticks)) is not None and ready.size <= most_bytes:
+            yield ready
         else:
             clean = bool(ticks.value.all()) and not ticks.quality.any()
             yield from shared(ticks.times, self._cells(ticks), clean, most_bytes)
+
+    @staticmethod
+    def _watched(watch: "Watch", ticks: Ticks) -> Ticks:
+        """What moves too fast or not at all keeps its number, and is Uncertain; a worse quality stays."""
+        steep, stuck = watch.process(ticks.times, ticks.numbers, ticks.value & (ticks.quality & 0xC000 != 0x8000))
+        good = ticks.quality == Quality.GOOD
+        quality = np.where(good & stuck, np.uint16(Quality.UNCERTAIN_NOT_ACCURATE), ticks.quality)
+        quality[good & steep] = Quality.UNCERTAIN_EU_EXCEEDED
+        return ticks._replace(quality=quality, clean=False)
 
     def _sparse(self, deadband: DeadBand, ticks: Ticks, most_bytes: int) -> Iterable[Ready]:
         """Each channel on its own axis of the ticks that the dead band picked."""
@@ -94,6 +129,18 @@ class Chain:
             chosen = picked[:, column]
             if chosen.any():
                 yield from shared(ticks.times[chosen], [cell.rows(chosen)], False, most_bytes)
+
+    def _all_good(self, ticks: Ticks) -> Ready | None:
+        """Smoothed channels at once, with no look at any one of them; None where that cannot be."""
+        if self.smoother is None:
+            return None
+        with np.errstate(over="ignore"):
+            numbers = ticks.numbers * self._factor if self._scales else ticks.numbers
+            rows = np.ascontiguousarray(numbers.T, np.float32)
+        if not np.isfinite(rows).all():
+            return None
+        present = all_present(len(ticks.times))
+        return whole(ticks.times, list(map(Column, self.aliases, repeat(F32LE), rows, repeat(present))))
 
     def _cells(self, ticks: Ticks) -> list[Cell]:
         """Smoothed channels in their unit, as f32; others in their own numbers, whole ones exact below 2**53."""
@@ -112,16 +159,17 @@ class Chain:
 
     def _statistics(self, window: Window) -> list[Cell]:
         """A window with fewer samples than it has ticks says so: OPC 10000-13 calls that sub-normal."""
-        some = window.count > 0
         whole = window.count >= self._window_ms // self._period_ms
-        quality = np.where(whole, np.uint16(Quality.GOOD), np.uint16(Quality.UNCERTAIN_SUB_NORMAL))
-        quality[~some] = Quality.BAD
+        goodness = np.where(whole, np.uint16(Quality.GOOD), np.uint16(Quality.UNCERTAIN_SUB_NORMAL))
         cells = []
-        for statistic in STATISTICS:
-            numbers = (getattr(window, statistic) * self._factor).astype(np.float32)
-            for i, derived in enumerate(self._derived):
+        for name, row in window.figures.items():
+            with np.errstate(over="ignore"):
+                numbers = (row if name in RATIOS else row * self._factor).astype(np.float32)
+            some = np.isfinite(numbers)
+            quality = np.where(some, goodness, np.uint16(Quality.BAD))
+            for i, derived in enumerate(self.derived):
                 at = slice(i, i + 1)
-                cells.append(Cell(derived[statistic], F32LE, 0, numbers[at], some[at], np.ones(1, bool), quality[at]))
+                cells.append(Cell(derived[name], F32LE, 0, numbers[at], some[at], np.ones(1, bool), quality[at]))
         return cells
 
 

@@ -1,15 +1,22 @@
 """One device's way through the pipeline: its ticks, the gaps between them, and its chains of filters."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from agent.dsp.arrays import Mask
 from agent.pipeline.chain import Chain
+from agent.pipeline.derived import TOTAL
 from agent.pipeline.emit import Cell, Lanes, Numbers, Ready, shared, whole
 from agent.pipeline.plan import DevicePlan, Output
 from agent.pipeline.readings import FLOATS, ReadingBlock, ReadingRows
-from agent.pipeline.smooth import Ticks
+from agent.pipeline.ticks import Ticks
+from protocols.edge.columns import I64LE
+from protocols.quality import Quality
+
+if TYPE_CHECKING:
+    from agent.dsp.rollover import Unwrap
 
 PART_BYTES = 180_000  # messages.MAX_PAYLOAD is 262,144; the rest is for what the estimate of sizes leaves out
 
@@ -22,20 +29,22 @@ class DeviceLane:
         self.newest: int | None = None
         self._period_ms = plan.period_ms
         self._channels = [one.channel for one in plan.channels]
-        aliases = {(output.channel, output.statistic): output.alias for output in described}
         alike: dict[object, list[int]] = {}
         for index, one in enumerate(plan.channels):
             alike.setdefault(one.filters, []).append(index)
-        self.chains = []
-        for members in alike.values():
-            derived = [
-                {name: alias for (channel, name), alias in aliases.items() if channel == member and name is not None}
-                for member in members
-            ]
-            plans = [plan.channels[member] for member in members]
-            self.chains.append(
-                Chain(plans, members, [aliases[member, None] for member in members], derived, plan.period_ms)
-            )
+        aliases = _aliases(described)
+        self.chains = [
+            Chain([plan.channels[member] for member in members], members, *_named(aliases, members), plan.period_ms)
+            for members in alike.values()
+        ]
+        self._lanes = {id(chain): self._side_by_side(chain) for chain in self.chains}
+        self._floats = {id(chain): self._among_floats(chain) for chain in self.chains}
+
+    def rename(self, described: Sequence[Output]) -> None:
+        """What leaves from now on leaves under these aliases; filters and rows go on."""
+        aliases = _aliases(described)
+        for chain in self.chains:
+            chain.aliases, chain.derived = _named(aliases, chain.members)
         self._lanes = {id(chain): self._side_by_side(chain) for chain in self.chains}
 
     def take(self) -> list[Ready]:
@@ -48,7 +57,29 @@ class DeviceLane:
                 ready.extend(self._as_read(chain, block))
             if chain.computes:
                 ready.extend(chain.process(self._ticks(chain, block), PART_BYTES))
+            if chain.unwraps is not None:
+                ready.extend(self._totals(chain, chain.unwraps, block))
         return ready
+
+    def _totals(self, chain: Chain, unwraps: "Unwrap", block: ReadingBlock) -> Iterable[Ready]:
+        """Of the Good readings of counters; whole numbers all the way."""
+        members = chain.members
+        counts = block.integers[:, [self.rows.position[member] for member in members]]
+        done = unwraps.process(counts, block.value[:, members] & (block.quality[:, members] == Quality.GOOD))
+        quality = np.where(done.leapt, np.uint16(Quality.UNCERTAIN_NOT_ACCURATE), np.uint16(Quality.GOOD))
+        cells = [
+            Cell(
+                chain.derived[i][TOTAL],
+                I64LE,
+                self._channels[member].scale,
+                done.totals[:, i],
+                done.value[:, i],
+                done.value[:, i],
+                quality[:, i],
+            )
+            for i, member in enumerate(members)
+        ]
+        yield from shared(block.times, cells, False, PART_BYTES)
 
     def _as_read(self, chain: Chain, block: ReadingBlock) -> Iterable[Ready]:
         kept = chain.kept(block.times)
@@ -85,14 +116,23 @@ class DeviceLane:
 
     def _ticks(self, chain: Chain, block: ReadingBlock) -> Ticks:
         members = chain.members
+        if block.clean and (floats := self._floats.get(id(chain))) is not None:
+            return Ticks.all_good(block.times, block.floats[:, floats])
         numbers = np.empty((len(block.times), len(members)))
         for column, member in enumerate(members):
             side: Numbers = block.floats if self.rows.is_float[member] else block.integers
             numbers[:, column] = side[:, self.rows.position[member]]
+        if block.clean:
+            return Ticks.all_good(block.times, numbers)
         value = block.value[:, members]
-        if not block.clean:
-            numbers[~value] = 0.0
+        numbers[~value] = 0.0
         return Ticks(block.times, numbers, value, block.told[:, members], block.quality[:, members])
+
+    def _among_floats(self, chain: Chain) -> slice | list[int] | None:
+        """Where the chain's channels stand, if all of them are floats."""
+        if not all(self.rows.is_float[member] for member in chain.members):
+            return None
+        return _positions([self.rows.position[member] for member in chain.members])
 
     def _side_by_side(self, chain: Chain) -> list[tuple[bool, Lanes]]:
         """The chain's channels by tag; whether they stand among the floats."""
@@ -103,7 +143,28 @@ class DeviceLane:
         return [(tag in FLOATS, _lanes(tag, columns)) for tag, columns in by_tag.items()]
 
 
+def _aliases(described: Sequence[Output]) -> dict[tuple[int, str | None], int]:
+    """By channel, and the name of what is derived from it; None for itself."""
+    return {(output.channel, output.derived.name if output.derived else None): output.alias for output in described}
+
+
+def _named(
+    aliases: Mapping[tuple[int, str | None], int], members: Sequence[int]
+) -> tuple[list[int], list[dict[str, int]]]:
+    """The aliases of the channels `members`, and of what is derived from each."""
+    derived = [
+        {name: alias for (channel, name), alias in aliases.items() if channel == member and name is not None}
+        for member in members
+    ]
+    return [aliases[member, None] for member in members], derived
+
+
 def _lanes(tag: int, columns: list[tuple[int, int, int]]) -> Lanes:
     positions, aliases, scales = (list(part) for part in zip(*columns, strict=True))
+    return Lanes(tag, _positions(positions), aliases, scales)
+
+
+def _positions(positions: list[int]) -> slice | list[int]:
+    """A slice, which copies nothing, where they follow each other."""
     first, end = positions[0], positions[-1] + 1
-    return Lanes(tag, slice(first, end) if positions == list(range(first, end)) else positions, aliases, scales)
+    return slice(first, end) if positions == list(range(first, end)) else positions

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agent.dsp.arrays import Mask, Times
-from agent.pipeline.smooth import Qualities
+from agent.pipeline.ticks import Qualities
 from protocols.edge.columns import DTYPES, Column, all_present
 
 Numbers: TypeAlias = npt.NDArray[Any]
@@ -62,7 +62,7 @@ class Lanes(NamedTuple):
 
 def whole(times: Times, columns: list[Column]) -> Ready:
     samples = len(times)
-    size = sum(DTYPES[column.tag].itemsize for column in columns) * samples + COLUMN_BYTES * len(columns)
+    size = sum([column.values.nbytes for column in columns]) + COLUMN_BYTES * len(columns)
     return Ready(times, columns, size + TIME_BYTES * samples, samples * len(columns))
 
 

@@ -1,13 +1,13 @@
 """The pipeline: readings of many devices in, groups of columns out. Pure: time comes with the readings."""
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from agent.pipeline.device import PART_BYTES, DeviceLane
 from agent.pipeline.emit import Ready
-from agent.pipeline.plan import DevicePlan, outputs
+from agent.pipeline.plan import DevicePlan, Output, outputs
 from agent.pipeline.readings import MAX_TICKS
 from drivers.base import Readings
 from protocols.edge.columns import Group
@@ -37,28 +37,49 @@ class Counters:
 
 class Pipeline:
     def __init__(self, plans: Sequence[DevicePlan]) -> None:
-        described = outputs(plans)
-        self._devices = [
-            DeviceLane(plan, [output for output in described if output.device == index])
-            for index, plan in enumerate(plans)
-        ]
+        self._devices: dict[int, DeviceLane] = {}
         self._ready: deque[Ready] = deque()
         self._counters = Counters()
+        self._gone = Counters()  # what devices counted that are here no more
+        self.exchange(plans, range(len(plans)))
+
+    def exchange(self, plans: Sequence[DevicePlan], indices: Sequence[int]) -> None:
+        """From now on these devices, by those indices, which need not be in order; the plans say which aliases leave.
+
+        A device whose index is here already goes on as it is, under its new aliases: its plan is the one it had. Drain
+        first: what has come out under the old aliases must not meet the new ones in one batch.
+        """
+        described: dict[int, list[Output]] = {}
+        for output in outputs(plans):
+            described.setdefault(output.device, []).append(output)
+        before, self._devices = self._devices, {}
+        for place, (index, plan) in enumerate(zip(indices, plans, strict=True)):
+            lane = before.pop(index, None)
+            if lane is None:
+                lane = DeviceLane(plan, described.get(place, ()))
+            else:
+                lane.rename(described.get(place, ()))
+            self._devices[index] = lane
+        _add_up(self._gone, before.values())
 
     @property
     def counters(self) -> Counters:
-        total = self._counters
-        rows = [device.rows for device in self._devices]
-        total.no_value = sum(one.no_value for one in rows)
-        total.out_of_range = sum(one.out_of_range for one in rows)
-        smoothers = [chain.smoother for device in self._devices for chain in device.chains if chain.smoother]
-        total.held = sum(smoother.held for smoother in smoothers)
-        total.resets = sum(smoother.resets for smoother in smoothers)
+        gone = self._gone
+        total = replace(
+            self._counters,
+            no_value=gone.no_value,
+            out_of_range=gone.out_of_range,
+            held=gone.held,
+            resets=gone.resets,
+        )
+        _add_up(total, self._devices.values())
         return total
 
     def add(self, device: int, tick_boot_ms: int, readings: Readings) -> None:
         """Takes what one request read at a tick. A tick older than the device's newest is counted and dropped."""
-        lane = self._devices[device]
+        lane = self._devices.get(device)
+        if lane is None:
+            return  # exchanged while it was being read
         self._counters.readings += len(readings)
         if lane.rows.last_tick == tick_boot_ms:
             lane.rows.extend_last(readings)
@@ -69,7 +90,9 @@ class Pipeline:
 
     def missed(self, device: int, tick_boot_ms: int, quality: int) -> None:
         """Takes note that the whole device gave nothing at a tick, and why: a Bad quality."""
-        lane = self._devices[device]
+        lane = self._devices.get(device)
+        if lane is None:
+            return
         if lane.newest is not None and tick_boot_ms <= lane.newest:
             return
         self._counters.missed += 1
@@ -78,7 +101,7 @@ class Pipeline:
     def drain(self) -> Part | None:
         """What has come out since, at most about 180 KB of it: call until None."""
         if not self._ready:
-            for lane in self._devices:
+            for lane in self._devices.values():
                 self._ready.extend(lane.take())
         taken: list[Ready] = []
         size = 0
@@ -99,3 +122,14 @@ class Pipeline:
         lane.newest = tick
         if len(lane.rows) > MAX_TICKS:
             self._counters.overflow += lane.rows.drop_oldest()
+
+
+def _add_up(total: Counters, lanes: Iterable[DeviceLane]) -> None:
+    """Adds what the devices themselves count."""
+    for lane in lanes:
+        total.no_value += lane.rows.no_value
+        total.out_of_range += lane.rows.out_of_range
+        for chain in lane.chains:
+            if chain.smoother is not None:
+                total.held += chain.smoother.held
+                total.resets += chain.smoother.resets

@@ -1,107 +1,73 @@
 """Smoothing over ticks that may be missing: what the filters of agent.dsp leave to whoever runs them."""
 
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from agent.dsp import Hold, LowPass, Median5, butterworth
+from agent.dsp import Cascade, Hold, Median5, Pass, Section, butterworth, kept_ticks
 from agent.dsp.arrays import Block, Mask, Times
+from agent.dsp.design import low_pass_taps, notch
 from agent.dsp.hold import PATIENCE
-from agent.pipeline.plan import FilterConfig
+from agent.pipeline.align import Aligned
+from agent.pipeline.filters import TAPS_PER_KEPT, FilterConfig
+from agent.pipeline.ticks import Ticks
 from protocols.quality import Quality
 
-LOWPASS_ORDER = 2  # a gentle knee: a step overshoots by 4 %, where order 4 overshoots by 11 %
+if TYPE_CHECKING:
+    from agent.dsp.fir import Fir
+    from agent.dsp.hampel import Hampel
 
-Qualities = npt.NDArray[np.uint16]
-
-
-class Ticks(NamedTuple):
-    """A block of ticks for a chain's channels: where a number stands (`value`), and what is known of it (`told`).
-
-    `numbers` is f64 for computing, and 0 where no number stands.
-    """
-
-    times: Times
-    numbers: Block
-    value: Mask
-    told: Mask
-    quality: Qualities
-
-    def rows(self, chosen: slice | Mask) -> "Ticks":
-        return Ticks(
-            self.times[chosen], self.numbers[chosen], self.value[chosen], self.told[chosen], self.quality[chosen]
-        )
-
-    @staticmethod
-    def joined(first: "Ticks", second: "Ticks") -> "Ticks":
-        return Ticks(
-            np.concatenate([first.times, second.times]),
-            np.concatenate([first.numbers, second.numbers]),
-            np.concatenate([first.value, second.value]),
-            np.concatenate([first.told, second.told]),
-            np.concatenate([first.quality, second.quality]),
-        )
-
-
-def settled(waiting: Ticks | None, ticks: Ticks) -> tuple[Ticks, Ticks | None]:
-    """The ticks of which everything is told, or behind which there is a newer one; and the last one if neither.
-
-    A device is read in several requests, and a block may end between two of them: what of a tick was `waiting` from
-    the block before is joined with the rest of it.
-    """
-    if waiting is not None:
-        if ticks.times[0] == waiting.times[0]:
-            here = ticks.told[:1]
-            ticks = Ticks(
-                ticks.times,
-                _with_first(ticks.numbers, np.where(here, ticks.numbers[:1], waiting.numbers)),
-                _with_first(ticks.value, np.where(here, ticks.value[:1], waiting.value)),
-                _with_first(ticks.told, here | waiting.told),
-                _with_first(ticks.quality, np.where(here, ticks.quality[:1], waiting.quality)),
-            )
-        else:
-            ticks = Ticks.joined(waiting, ticks)
-    if ticks.told[-1].all():
-        return ticks, None
-    return ticks.rows(slice(0, -1)), ticks.rows(slice(-1, None))
-
-
-def _with_first(array: npt.NDArray[Any], first: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return np.concatenate([first, array[1:]])
+_PASSES = {
+    "highpass_hz": Pass.HIGH,
+    "bandpass_hz": Pass.BAND,
+    "bandstop_hz": Pass.ALL_BUT_BAND,
+    "lowpass_hz": Pass.LOW,
+}
 
 
 class Smoother:
-    """Hold, then despike, then low-pass. Gives each tick of its input exactly once, up to two ticks late."""
+    """Hold, despike, take off, low-pass. Gives each tick of its input exactly once, as late as its filters delay."""
 
     def __init__(self, filters: FilterConfig, channels: int, period_ms: int) -> None:
+        self._period_ms, self._keep_one_in = period_ms, filters.decimate
         self._hold = Hold(channels)
-        self._despike = Median5(channels) if filters.despike else None
-        self._lowpass = None
-        if filters.lowpass_hz is not None:
-            self._lowpass = LowPass(butterworth(filters.lowpass_hz, 1000 / period_ms, LOWPASS_ORDER), channels)
-        self._delay = Median5.DELAY if filters.despike else 0
-        self._pending: Ticks | None = None
-        self._begins: Mask = np.zeros((0, channels), bool)
-        self._period_ms = period_ms
+        self._despike = _despiker(filters, channels)
+        shape, low = _sections(filters, 1000 / period_ms)
+        self._windowed = filters.window_s is not None
+        if not self._windowed:  # nobody looks in between: one product does for both
+            shape, low = (), shape + low
+        self._shape = Cascade(shape, channels) if shape else None
+        self._low = Cascade(low, channels) if low else None
+        self._fir = _fir(filters, channels, 1000 / period_ms)
+        delay = self._despike.DELAY if self._despike is not None else 0
+        self._sharp = Aligned(delay, channels)
+        self._smooth = Aligned(delay + (self._fir.delay if self._fir is not None else 0), channels)
         self._newest: int | None = None
         self.held = 0
         self.resets = 0
 
-    def process(self, ticks: Ticks) -> tuple[Ticks, Block]:
-        """The ticks that are done, and their numbers as they were before the low-pass, for the windows."""
+    def process(self, ticks: Ticks) -> tuple[Ticks, Ticks]:
+        """The ticks that are done as they were before the low-pass, for windows if there are any; and smoothed."""
         ticks = self._without_gaps(ticks)
+        if ticks.clean and self._hold.goes_on:
+            held = self._hold.keep(ticks.numbers)
+            sharp, smooth = self._filter(held.values, held.begins, self._wanted(ticks.times))
+            done = self._smooth.process(Ticks.all_good(ticks.times, smooth), held.begins)
+            if not self._windowed:
+                return done, done
+            return self._sharp.process(Ticks.all_good(ticks.times, sharp), held.begins), done
         good = ticks.value & (ticks.quality & 0xC000 != 0x8000)
         held = self._hold.process(ticks.numbers, good)
         self.held += int(np.count_nonzero(held.held))
         self.resets += int(np.count_nonzero(held.begins))
-        despiked, smooth = self._filter(held.values, held.begins)
+        sharp, smooth = self._filter(held.values, held.begins, self._wanted(ticks.times))
         quality = np.where(held.held, np.uint16(Quality.UNCERTAIN_LAST_USABLE), ticks.quality)
         silent = held.absent & (quality & 0xC000 != 0x8000)
         quality[silent] = Quality.BAD_NO_COMMUNICATION
         now = Ticks(ticks.times, smooth, ~held.absent, np.ones_like(held.held), quality)
-        return self._compensated(now, held.begins, despiked)
+        done = self._smooth.process(now, held.begins)
+        return self._sharp.process(now._replace(numbers=sharp), held.begins) if self._windowed else done, done
 
     def _without_gaps(self, ticks: Ticks) -> Ticks:
         """With ticks that nobody told of: enough of them to let the filters hold, or end, and no more."""
@@ -124,39 +90,77 @@ class Smoother:
             np.insert(ticks.quality, at, Quality.BAD_NO_COMMUNICATION, axis=0),
         )
 
-    def _filter(self, values: Block, begins: Mask) -> tuple[Block, Block]:
+    def _wanted(self, times: Times) -> Mask | None:
+        """The rows that decimation keeps of what leaves; None for all, or where skipping them saves nothing."""
+        if self._fir is None or self._keep_one_in == 1:
+            return None
+        return kept_ticks(self._smooth.times(times), self._period_ms, self._keep_one_in)
+
+    def _filter(self, values: Block, begins: Mask, wanted: Mask | None) -> tuple[Block, Block]:
         """Cuts the block where a channel's stream begins, and lets its filters begin there at rest."""
-        starts = [0, *(np.flatnonzero(begins[1:].any(axis=1)) + 1).tolist(), len(values)]
-        despiked, smooth = values, values
-        if self._despike is not None:
-            despiked = np.empty_like(values)
-        smooth = np.empty_like(values) if self._lowpass is not None else despiked
+        starts = [0, len(values)]
+        if begins[1:].any():
+            starts = [0, *(np.flatnonzero(begins[1:].any(axis=1)) + 1).tolist(), len(values)]
+        despiked = values if self._despike is None else np.empty_like(values)
+        shaped = despiked if self._shape is None else np.empty_like(values)
+        low = shaped if self._low is None else np.empty_like(values)
+        smooth = low if self._fir is None else np.zeros_like(values)
         for first, last in pairwise(starts):
-            anew = begins[first] if first < last else None
+            if first == last:
+                continue
+            if begins[first].any():
+                self._begin(begins[first], values[first])
+            piece = slice(first, last)
             if self._despike is not None:
-                if anew is not None and anew.any():
-                    self._despike.prime(anew, values[first])
-                self._despike.process(values[first:last], out=despiked[first:last])
-            if self._lowpass is not None:
-                if anew is not None and anew.any():
-                    self._lowpass.prime(anew, values[first])
-                self._lowpass.process(despiked[first:last], out=smooth[first:last])
-        return despiked, smooth
+                self._despike.process(values[piece], out=despiked[piece])
+            if self._shape is not None:
+                self._shape.process(despiked[piece], out=shaped[piece])
+            if self._low is not None:
+                self._low.process(shaped[piece], out=low[piece])
+            if self._fir is not None:
+                self._fir.process(low[piece], None if wanted is None else wanted[piece], out=smooth[piece])
+        return shaped, smooth
 
-    def _compensated(self, now: Ticks, begins: Mask, despiked: Block) -> tuple[Ticks, Block]:
-        """Gives the despiker's output the time and the quality of the tick it is of.
+    def _begin(self, columns: Mask, row: Block) -> None:
+        if self._despike is not None:
+            self._despike.prime(columns, row)
+        for cascade in (self._shape, self._low):
+            if cascade is not None:
+                cascade.prime(columns, row)
+                row = row * cascade.gain_at_rest
+        if self._fir is not None:
+            self._fir.prime(columns, row)
 
-        Output row i is of tick i - delay; a stream that began after that tick has forgotten it.
-        """
-        if not self._delay:
-            return now, despiked
-        told = now if self._pending is None else Ticks.joined(self._pending, now)
-        began = np.concatenate([self._begins, begins])
-        done = max(0, len(told.times) - self._delay)
-        self._pending, self._begins = told.rows(slice(done, None)), began[done:]
-        first = len(now.times) - done  # output rows of before the first tick
-        forgotten = began[1 : done + 1] | began[2 : done + 2]
-        ready = told.rows(slice(0, done))
-        value = ready.value & ~forgotten
-        quality = np.where(forgotten & ready.value, np.uint16(Quality.BAD_NO_COMMUNICATION), ready.quality)
-        return Ticks(ready.times, now.numbers[first:], value, ready.told, quality), despiked[first:]
+
+def _despiker(filters: FilterConfig, channels: int) -> "Median5 | Hampel | None":
+    if filters.despiker is None:
+        return None
+    if filters.despiker == "median":
+        return Median5(channels)
+    from agent.dsp.hampel import Hampel
+
+    return Hampel(channels)
+
+
+def _sections(filters: FilterConfig, rate_hz: float) -> tuple[tuple[Section, ...], tuple[Section, ...]]:
+    """What takes a part of the signal away on purpose, and comes before the windows; and the low-pass."""
+    made: dict[str, tuple[Section, ...]] = {
+        key: butterworth(corners, rate_hz, filters.order, _PASSES[key])
+        for key, corners in filters.recursive()
+        if corners is not None
+    }
+    low = made.pop("lowpass_hz", ())
+    shape = tuple(section for sections in made.values() for section in sections)
+    return shape + tuple(notch(hz, rate_hz, filters.notch_q) for hz in filters.notch_hz), low
+
+
+def _fir(filters: FilterConfig, channels: int, rate_hz: float) -> "Fir | None":
+    if filters.antialias:
+        corner, count = 0.4 * rate_hz / filters.decimate, TAPS_PER_KEPT * filters.decimate + 1
+    elif filters.fir_hz is not None:
+        corner, count = filters.fir_hz, filters.fir_taps
+    else:
+        return None
+    from agent.dsp.fir import Fir
+
+    return Fir(low_pass_taps(corner, rate_hz, count), channels)

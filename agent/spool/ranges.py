@@ -1,10 +1,13 @@
 """Ranges of seqs that are no more, as a State declares them. Pure."""
 
-from collections.abc import Callable, Iterable
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 
 from protocols.edge.messages import DropCause, Dropped
 
 MAX_DECLARED = 512  # a State may hold 4,096 (messages.MAX_RANGES); it is sent often
+LAST_RESORT = 2048  # a State that cannot be sent, or that the server refuses, would cut the gateway off for ever
+MAX_CLAIMED = 256
 
 
 def runs(seqs: Iterable[int]) -> list[tuple[int, int]]:
@@ -31,7 +34,31 @@ def with_dropped(
     ranges = _joined(sorted([*known, *added], key=lambda one: one.first), lambda before, after: before + 1 == after)
     if len(ranges) > MAX_DECLARED:
         ranges = _joined(ranges, lambda before, after: not is_kept(before + 1, after - 1))
+    # The server asks what it received before what was declared: a kept row that is declared here is shown as dropped
+    # until it arrives, and is received then all the same.
+    while len(ranges) > LAST_RESORT:
+        ranges = [Dropped(ranges[0].first, ranges[1].last, ranges[1].cause), *ranges[2:]]
     return tuple(ranges)
+
+
+def with_claimed(known: Sequence[tuple[int, int]], first: int, last: int) -> tuple[tuple[int, int], ...]:
+    """Ranges that hold `known` and `first` to `last`; past MAX_CLAIMED also what lies in the narrowest gaps."""
+    found: list[tuple[int, int]] = []
+    for one in sorted([*known, (first, last)]):
+        if found and one[0] <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(found[-1][1], one[1]))
+        else:
+            found.append(one)
+    while len(found) > MAX_CLAIMED:
+        place = min(range(len(found) - 1), key=lambda at: found[at + 1][0] - found[at][1])
+        found[place : place + 2] = [(found[place][0], found[place + 1][1])]
+    return tuple(found)
+
+
+def holds(ranges: Sequence[tuple[int, int]], seq: int) -> bool:
+    """Whether a range of the rising `ranges` has `seq`."""
+    place = bisect_right(ranges, (seq, seq), key=lambda one: (one[0], seq)) - 1
+    return place >= 0 and ranges[place][1] >= seq
 
 
 def _joined(ranges: list[Dropped], joins: Callable[[int, int], bool]) -> list[Dropped]:

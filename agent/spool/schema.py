@@ -11,7 +11,7 @@ from agent.spool.room import LOG_BYTES
 from protocols.edge.messages import DropCause, Dropped, digest
 
 APPLICATION_ID = 0x48544E47  # "HTNG"
-VERSION = 1
+VERSION = 2
 CHECKED_BYTES = 64 << 20  # a file up to this size is checked whole when it is opened: a second on a slow card
 
 _SCHEMA = """
@@ -21,7 +21,7 @@ CREATE TABLE life (
 );
 CREATE TABLE spooled (
     seq INTEGER PRIMARY KEY, leaf INTEGER NOT NULL, keep INTEGER NOT NULL, birth BLOB, digest BLOB NOT NULL,
-    bytes INTEGER NOT NULL, payload BLOB NOT NULL
+    bytes INTEGER NOT NULL, payload BLOB NOT NULL, place INTEGER
 );
 CREATE INDEX spooled_by_keep ON spooled (keep, seq, bytes, birth);
 CREATE TABLE birth (hash BLOB PRIMARY KEY, description BLOB NOT NULL) WITHOUT ROWID;
@@ -30,6 +30,12 @@ CREATE TABLE command (
     number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, received_ms INTEGER NOT NULL, intent BLOB NOT NULL,
     finished INTEGER NOT NULL DEFAULT 0
 );
+"""
+_SINCE_2 = """
+CREATE TABLE claimed (
+    keep INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (keep, first)
+) WITHOUT ROWID;
+CREATE INDEX spooled_by_place ON spooled (place) WHERE keep = 1;
 """
 
 _PRAGMAS = (
@@ -85,6 +91,9 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
     application, version = (
         database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
     )
+    if (application, version) == (APPLICATION_ID, 1):
+        _from_version_1(database)
+        version = VERSION
     if (application, version) != (APPLICATION_ID, VERSION):
         raise Damaged(f"application {application:#x}, version {version}: not a spool of this version")
     if path.stat().st_size <= CHECKED_BYTES:
@@ -94,7 +103,7 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
 
 
 def _create(database: sqlite3.Connection, path: Path) -> None:
-    script = f"BEGIN; {_SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
+    script = f"BEGIN; {_SCHEMA} {_SINCE_2} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
     database.executescript(script)
     database.execute("INSERT INTO life VALUES (1, ?, ?, ?, ?)", life(Snapshot(new_incarnation(), 1, 0)))
     database.execute("COMMIT")
@@ -105,6 +114,14 @@ def _create(database: sqlite3.Connection, path: Path) -> None:
         os.close(folder)
 
 
+def _from_version_1(database: sqlite3.Connection) -> None:
+    """Which rows were sent was not noted then: any may have been."""
+    moved = "ALTER TABLE spooled ADD COLUMN place INTEGER; UPDATE spooled SET place = seq WHERE keep = 1;"
+    database.executescript(f"BEGIN; {moved} {_SINCE_2} PRAGMA user_version = {VERSION};")
+    database.execute("INSERT INTO claimed SELECT keep, 1, max(seq) FROM spooled GROUP BY keep")
+    database.execute("COMMIT")
+
+
 def _load(database: sqlite3.Connection, quota: int) -> Snapshot:
     row = database.execute("SELECT incarnation, next_seq, connection, digest FROM life").fetchone()
     rows, size = database.execute("SELECT count(*), coalesce(sum(bytes), 0) FROM spooled").fetchone()
@@ -113,6 +130,9 @@ def _load(database: sqlite3.Connection, quota: int) -> Snapshot:
         Dropped(first_of, last_of, DropCause(cause))
         for first_of, last_of, cause in database.execute("SELECT first, last, cause FROM dropped ORDER BY first")
     )
+    claimed: dict[int, tuple[tuple[int, int], ...]] = {}
+    for keep, low, high in database.execute("SELECT keep, first, last FROM claimed ORDER BY keep, first"):
+        claimed[keep] = (*claimed.get(keep, ()), (low, high))
     incarnation, next_seq, connection, _ = row
     snapshot = Snapshot(
         incarnation=int.from_bytes(incarnation, "big"),
@@ -123,6 +143,7 @@ def _load(database: sqlite3.Connection, quota: int) -> Snapshot:
         bytes=size,
         quota=quota,
         dropped=dropped,
+        claimed=claimed,
     )
     if row != life(snapshot):
         raise ValueError("the digest of the incarnation and its numbers")

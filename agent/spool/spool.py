@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from agent.spool.keeper import Job, Keeper
-from agent.spool.records import CommandRecord, Freed, Row, Snapshot
-from agent.spool.store import Store
-from protocols.edge.messages import AckRange, Batch, Birth, Event, Spooled
+from agent.spool.records import CommandRecord, Freed, Row, Snapshot, Want
+from agent.spool.store import WANTED, Store
+from protocols.edge.messages import MAX_SEQ, AckRange, Batch, Birth, Event, Spooled
 
 if TYPE_CHECKING:
     import asyncio
@@ -101,17 +101,39 @@ class Spool:
 
     async def read(self, after: int, most_bytes: int) -> list[Row]:
         """Rows behind seq `after`, in order, up to `most_bytes` but at least one if there is one."""
+        return await self._ask(lambda store: self._read(store, after, most_bytes))
 
-        def run(store: Store) -> list[Row]:
-            rows = store.read(after, most_bytes)
-            while damaged := store.damaged():
-                with store.transaction():
-                    store.drop_damaged(damaged)
-                log.error("%s: rows %s do not read back as they were written; dropped", self._path, damaged)
-                rows = store.read(after, most_bytes)
-            return rows
+    async def take(self, wants: Sequence[Want]) -> tuple[int, list[Row]]:
+        """The rows of the first of `wants` that has any, and its place; len(wants) and none where none has.
+
+        It is on disk that they are about to be sent when this returns.
+        """
+
+        def run(store: Store) -> tuple[int, list[Row]]:
+            for place, (keep, after, until, most_bytes, ahead) in enumerate(wants):
+                if rows := self._read(store, after, most_bytes, keep, until):
+                    if unclaimed := store.unclaimed(keep, (row.seq for row in rows)):
+                        with store.transaction():
+                            store.claim(keep, unclaimed, ahead)
+                    return place, rows
+            return len(wants), []
 
         return await self._ask(run)
+
+    async def has_events(self) -> bool:
+        """Whether an event waits for its acknowledgement."""
+        return await self._ask(lambda store: bool(store.read(0, 1, WANTED)))
+
+    def _read(
+        self, store: Store, after: int, most_bytes: int, keep: int | None = None, until: int = MAX_SEQ
+    ) -> list[Row]:
+        rows = store.read(after, most_bytes, keep, until)
+        while damaged := store.damaged():
+            with store.transaction():
+                store.drop_damaged(damaged)
+            log.error("%s: rows %s do not read back as they were written; dropped", self._path, damaged)
+            rows = store.read(after, most_bytes, keep, until)
+        return rows
 
     async def kept_birth(self, description_hash: bytes) -> int | None:
         """The seq of the newest birth of that description that waits for its acknowledgement."""

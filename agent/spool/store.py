@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent.spool.errors import DiskRefused, told
-from agent.spool.ranges import with_dropped
+from agent.spool.ranges import holds, runs, with_claimed, with_dropped
 from agent.spool.records import NONE, CommandRecord, Counters, Freed, Row
 from agent.spool.room import FILE_BYTES, PAGE, free_bytes, keep_place, take_place
 from agent.spool.schema import life, load, new_incarnation, open_database
+from agent.spool.thinning import MOST_LEVEL, thinned, together
 from protocols.edge.birth import description_hash
 from protocols.edge.messages import (
+    MAX_SEQ,
     AckRange,
     AckStatus,
     Batch,
@@ -28,8 +30,14 @@ from protocols.edge.messages import (
 
 LEAVES = ("birth", "data", "event")  # as numbered in the file
 EXPENDABLE, WANTED, BIRTH = 0, 1, 2  # what goes first when the quota is reached; births never go
+THINNED = -1  # what was thinned n times is kept as -n: it goes before what is newer
+BRIM = 8  # thinning begins when the last eighth of the quota is entered
+STEP_BYTES = 96 << 10  # that are thinned at once: some ten ms, and the result is one message
+STEP_ROWS = 512
+NEWEST = 4  # the newest quarter of all rows is never thinned
 ROW_BYTES = 160  # a row without its payload, with its share of the index and of its page
 SPARE_BYTES = FILE_BYTES // 2  # room that is left, so that no commit makes the file grow on a disk that is full
+_ROWS = "SELECT seq, leaf, payload, digest, birth, place FROM spooled"
 MAX_GONE = 4096  # digests of freed rows that are remembered, for ranges that reach back over them
 MAX_RANGE = 100_000
 MAX_COMMANDS = 10_000  # ids remembered beyond the unfinished ones; an older one has long expired
@@ -44,6 +52,8 @@ class Store:
     def __init__(self, path: Path, quota: int, counters: Counters = NONE) -> None:
         self.path = path
         self.quota = quota
+        self._front = 0  # where thinning goes on
+        self._has_data = False  # this transaction, telemetry that is
         self._gone: dict[int, bytes] = {}
         self._gone_now: dict[int, bytes] = {}
         self._damaged: list[int] = []
@@ -64,14 +74,16 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All that is done inside is on disk when this returns, or none of it is."""
-        self._now, self._gone_now = self.snapshot, {}
+        self._now, self._gone_now, self._has_data = self.snapshot, {}, False
         try:
             with told():
                 if _identity(self.path) != self._file:
                     raise DiskRefused("the spool's file was removed or replaced")
                 self._db.execute("BEGIN IMMEDIATE")
                 yield
-                self._enforce_quota()
+                allowed = self._allowed()
+                self._thin(allowed - allowed // BRIM)
+                self._enforce_quota(allowed)
                 self._save()
                 self._db.execute("COMMIT")
         except BaseException:
@@ -85,9 +97,9 @@ class Store:
     def put(self, message: Spooled, urgent: bool) -> int:
         """Gives the message its place: incarnation, seq, bytes. Raises LocalProtocolError for what cannot be sent."""
         seq = self._now.next_seq
-        origin = replace(message.origin, incarnation=self._now.incarnation, seq=seq)
-        self._insert(replace(message, origin=origin), urgent)
-        self._now = replace(self._now, next_seq=seq + 1)
+        keep = _keep_of(message, urgent)
+        self._put(message, keep)
+        self._has_data |= keep == EXPENDABLE
         self._count(put=1)
         return seq
 
@@ -96,26 +108,25 @@ class Store:
         self._skip(count, DropCause.DISK)
         self._count(dropped_disk=count)
 
-    def read(self, after: int, most_bytes: int) -> list[Row]:
+    def read(self, after: int, most_bytes: int, keep: int | None = None, until: int = MAX_SEQ) -> list[Row]:
         """Rows behind seq `after`, in order, up to `most_bytes` of payload but at least one, if there is one.
 
+        With `keep`, those alone that are kept so, with THINNED of all levels; `until` is the last seq looked at.
         A row that does not read back as it was written is left out; drop_damaged() is then to be called.
         """
         rows: list[Row] = []
         size = 0
         self._damaged = []
         with told():
-            cursor = self._db.execute(
-                "SELECT seq, leaf, payload, digest, birth FROM spooled WHERE seq > ? ORDER BY seq", (after,)
-            )
-            for seq, leaf, payload, kept_digest, birth in cursor:
-                if not _is_sound(leaf, payload, kept_digest, birth):
+            cursor = self._rows(after, keep, until)
+            for seq, leaf, payload, kept_digest, birth, place in cursor:
+                if not _is_sound(leaf, payload, kept_digest, birth) or not isinstance(place, int | None):
                     self._damaged.append(seq)
                     continue
                 size += len(payload)
                 if rows and size > most_bytes:
                     break
-                rows.append(Row(seq, LEAVES[leaf], payload, kept_digest, birth))
+                rows.append(Row(seq, LEAVES[leaf], payload, kept_digest, birth, place))
             cursor.close()
         return rows
 
@@ -127,6 +138,36 @@ class Store:
         self._delete(seqs)
         self._declare(seqs, DropCause.DAMAGED)
         self._count(dropped_damaged=len(seqs))
+
+    def _rows(self, after: int, keep: int | None, until: int) -> sqlite3.Cursor:
+        if keep is None:
+            return self._db.execute(f"{_ROWS} WHERE seq > ? AND seq <= ? ORDER BY seq", (after, until))
+        if keep == THINNED:  # few and large, so that the index is sorted in no time; their payloads would not be
+            seqs = "SELECT seq FROM spooled WHERE keep < 0 AND seq > ? AND seq <= ? ORDER BY seq LIMIT 64"
+            return self._db.execute(f"{_ROWS} WHERE seq IN ({seqs}) ORDER BY seq", (after, until))
+        if keep == WANTED:
+            return self._db.execute(
+                f"{_ROWS} INDEXED BY spooled_by_place WHERE keep = 1 AND place > ? AND place <= ? ORDER BY place",
+                (after, until),
+            )
+        return self._db.execute(
+            f"{_ROWS} INDEXED BY spooled_by_keep WHERE keep = ? AND seq > ? AND seq <= ? ORDER BY seq",
+            (keep, after, until),
+        )
+
+    def unclaimed(self, keep: int, seqs: Iterable[int]) -> list[int]:
+        claimed = self.snapshot.claimed.get(keep, ())
+        return [seq for seq in seqs if not holds(claimed, seq)]
+
+    def claim(self, keep: int, seqs: Sequence[int], ahead: int) -> None:
+        """Notes that rows kept so are about to be sent, and `ahead` seqs behind each: from now on the server may have
+        them, and they are never said again under another seq."""
+        ranges = tuple(one for one in self._now.claimed.get(keep, ()) if one[1] >= self._now.first_kept)
+        for low, high in runs(seqs):
+            ranges = with_claimed(ranges, low, high + ahead)
+        self._now = replace(self._now, claimed={**self._now.claimed, keep: ranges})
+        self._db.execute("DELETE FROM claimed WHERE keep = ?", (keep,))
+        self._db.executemany("INSERT INTO claimed VALUES (?, ?, ?)", [(keep, *one) for one in ranges])
 
     def kept_birth(self, hashed: bytes) -> int | None:
         """The seq of the newest kept birth of that description: one that waits for its acknowledgement."""
@@ -188,9 +229,11 @@ class Store:
         without meeting each other, however many they are.
         """
         self._db.execute("DELETE FROM dropped")
+        self._db.execute("DELETE FROM claimed")
         self._gone.clear()
+        self._front = 0
         self._now = replace(
-            self._now, incarnation=new_incarnation(), next_seq=1, rows=0, bytes=0, dropped=(), first_kept=1
+            self._now, incarnation=new_incarnation(), next_seq=1, rows=0, bytes=0, dropped=(), first_kept=1, claimed={}
         )
         query = "SELECT seq, keep, leaf, payload, digest, birth FROM spooled WHERE seq > ? ORDER BY seq LIMIT 1"
         seq = 0
@@ -199,7 +242,8 @@ class Store:
             self._db.execute("DELETE FROM spooled WHERE seq = ?", (seq,))
             message = decode(payload) if _is_sound(leaf, payload, kept_digest, birth) else None
             if isinstance(message, Birth | Batch | Event):
-                self.put(message, urgent=keep != EXPENDABLE)
+                self._put(message, keep)
+                self._count(put=1)
             else:
                 self._skip(1, DropCause.DAMAGED)
         return self._now.incarnation
@@ -232,21 +276,27 @@ class Store:
             ).fetchall()
         return [CommandRecord(*row) for row in rows]
 
-    def _insert(self, message: Spooled, urgent: bool) -> None:
+    def _put(self, message: Spooled, keep: int, place: int | None = None) -> None:
+        origin = replace(message.origin, incarnation=self._now.incarnation, seq=self._now.next_seq)
+        self._insert(replace(message, origin=origin), keep, place)
+        self._now = replace(self._now, next_seq=self._now.next_seq + 1)
+
+    def _insert(self, message: Spooled, keep: int, place: int | None) -> None:
         payload = encode(message)
-        birth, keep = None, WANTED
+        birth = None
         match message:
             case Birth():
-                birth, keep = description_hash(message.description), BIRTH
+                birth = description_hash(message.description)
                 self._remember_birth(birth, message.description)
             case Batch():
                 birth = message.birth
-                keep = WANTED if urgent else EXPENDABLE
         leaf = {Birth: 0, Batch: 1, Event: 2}[type(message)]
         size = row_bytes(len(payload))
+        if keep == WANTED:
+            place = place or message.origin.seq
         self._db.execute(
-            "INSERT INTO spooled VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (message.origin.seq, leaf, keep, birth, digest(payload), size, payload),
+            "INSERT INTO spooled VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (message.origin.seq, leaf, keep, birth, digest(payload), size, payload, place),
         )
         self._now = replace(self._now, rows=self._now.rows + 1, bytes=self._now.bytes + size)
 
@@ -268,10 +318,73 @@ class Store:
         self._now = replace(self._now, next_seq=seqs.stop)
         self._declare(seqs, cause)
 
-    def _enforce_quota(self) -> None:
-        """Drops the oldest data, then the oldest events, until the rest fits; and says so."""
+    def _allowed(self) -> int:
         spare = min(SPARE_BYTES, self.quota // 2)
-        allowed = min(self.quota, self._now.bytes + free_bytes(self._db, self.path) - spare)
+        return min(self.quota, self._now.bytes + free_bytes(self._db, self.path) - spare)
+
+    def _thin(self, brim: int) -> None:
+        """Says the oldest telemetry again in less detail while there is more than `brim`, but no more at once than a
+        few times what came with this transaction: it must not hold up what is live."""
+        if not self._has_data or self._now.bytes <= brim:
+            return
+        budget = max(STEP_BYTES, 3 * (self._now.bytes - self.snapshot.bytes))
+        newest = self._db.execute(
+            "SELECT seq FROM spooled ORDER BY seq DESC LIMIT 1 OFFSET ?", (self._now.rows // NEWEST,)
+        ).fetchone()[0]
+        while self._now.bytes > brim and budget > 0:
+            if not (taken := self._thin_front(newest)):
+                break
+            budget -= taken
+
+    def _thin_front(self, newest: int) -> int:
+        """One step, before seq `newest`; how many bytes of rows were replaced, 0 where there is nothing to thin.
+
+        Events and births among what is thinned move along to new seqs, unchanged: else each would stand alone between
+        two declared ranges, here and at the server, for ever.
+        """
+        size, data, rows = 0, 0, list[tuple[int, int, bytes, int]]()
+        for seq, keep, leaf, payload, kept_digest, birth, place in self._db.execute(
+            "SELECT seq, keep, leaf, payload, digest, birth, place FROM spooled WHERE seq > ? AND seq < ? ORDER BY seq",
+            (self._front, newest),
+        ):
+            claimed = holds(self._now.claimed.get(max(keep, THINNED), ()), seq)
+            if claimed or not _is_sound(leaf, payload, kept_digest, birth):
+                continue
+            rows.append((seq, keep, payload, place))
+            size += len(payload)
+            data += len(payload) if -MOST_LEVEL < keep <= EXPENDABLE else 0
+            if size >= STEP_BYTES or len(rows) >= STEP_ROWS:
+                break
+        if not rows:
+            self._front = 0  # for the next transaction
+            return 0
+        self._front = rows[-1][0]
+        if 4 * data < size:  # mostly events: they stay where they are
+            return size
+        self._say_again(rows)
+        return size
+
+    def _say_again(self, rows: Sequence[tuple[int, int, bytes, int]]) -> None:
+        telemetry: list[tuple[int, Batch]] = []
+        others: list[tuple[int, Spooled, int]] = []
+        for _, keep, payload, place in rows:
+            message = decode(payload)
+            if isinstance(message, Batch) and keep <= EXPENDABLE:
+                telemetry.append((-keep, message))
+            elif isinstance(message, Birth | Batch | Event):
+                others.append((keep, message, place))
+        again = [thinned(level, batches) for level, batches in together(telemetry)]
+        seqs = [row[0] for row in rows]
+        self._delete(seqs)
+        for keep, message, place in others:
+            self._put(message, keep, place if keep == WANTED else None)
+        for level, batch in again:
+            self._put(batch, -level)
+        self._declare(seqs, DropCause.THINNED)
+        self._count(thinned=len(telemetry))
+
+    def _enforce_quota(self, allowed: int) -> None:
+        """Drops the oldest data, then the oldest events, until the rest fits; and says so."""
         excess = self._now.bytes - allowed
         if excess <= 0:
             return
@@ -325,6 +438,12 @@ class Store:
         A file that was removed takes writes as before, and all that it holds is gone when it is closed.
         """
         return self._db.in_transaction or _identity(self.path) != self._file
+
+
+def _keep_of(message: Spooled, urgent: bool) -> int:
+    if isinstance(message, Birth):
+        return BIRTH
+    return EXPENDABLE if isinstance(message, Batch) and not urgent else WANTED
 
 
 def _is_sound(leaf: object, payload: object, kept_digest: object, birth: object) -> bool:

@@ -15,11 +15,6 @@ from protocols.at.dialect import Kind
 
 log = logging.getLogger(__name__)
 
-# NB-IoT in extended coverage takes up to 10 s for one way, and a window's messages go one after another.
-TIMEOUT_S = 60.0
-KEEPALIVE_S = 120
-WINDOW_BYTES = 16 << 10
-RESEND_S = 60.0
 READY_S = 10.0
 READ_SIZE = 4096
 

@@ -14,6 +14,9 @@ from agent.spool.records import Row
 from agent.spool.spool import Spool
 from agent.uplink.broker import TIMEOUT_S, within
 from agent.uplink.downward import Refused, open_downward
+from agent.uplink.lanes import Lane, Lanes
+from agent.uplink.pace import Pace
+from agent.uplink.policy import EVERY_LANE
 from agent.uplink.window import Window
 from protocols.edge.envelope import Address, seal
 from protocols.edge.messages import (
@@ -32,6 +35,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 16  # publishes in flight to the broker; paho allows 20
 READ_BYTES = 256 << 10  # of the spool at once: as many usual rows, and a drained outage is not read many times over
 STATE_S = 30.0
+GATE_S = 15.0  # a window of the day opens at most so late
 STATE_SOON_S = 2.0
 SILENT_S = 5.0  # a server that was silent for longer may have been away and missed our state
 BIRTH_AGAIN_S = 2.0  # between two sendings of one birth on request
@@ -66,6 +70,8 @@ class Link:
     origin: Callable[[], Origin]
     on_command: Callable[[Command], Awaitable[None]]
     timeout_s: float = TIMEOUT_S  # for the broker's answer
+    state_s: float = STATE_S
+    lanes: Callable[[], frozenset[Lane]] = lambda: EVERY_LANE  # what may be sent now
 
     def sealed(self, leaf: str, payload: bytes) -> tuple[str, bytes]:
         """The topic, and what is published there."""
@@ -89,11 +95,14 @@ class Session:
         self._state_due = 0.0
         self._heard_at = float("-inf")
         self._births: dict[bytes, float] = {}  # when a birth was last sent out of turn
+        self._lanes = Lanes()
+        self._pace = Pace(link.window.limit * 3 // 4)  # the rest of the window is for what is live
         self._loop = asyncio.get_running_loop()
 
     async def run(self) -> NoReturn:
         """Raises MqttError when the connection ends, SpoolRefused when the disk does not answer."""
         self._window.connected(self._loop.time())
+        self._lanes.connected(self._spool.snapshot.next_seq)
         self._spool.on_commit(self._wake.set)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._receive())
@@ -147,7 +156,7 @@ class Session:
             await self._take_answers()
             now = self._loop.time()
             if now >= self._state_due:
-                self._state_due = now + STATE_S
+                self._state_due = now + self._link.state_s
                 await self._publish_state(online=True)
             if not await self._send_more():
                 await self._sleep()
@@ -155,6 +164,10 @@ class Session:
     async def _sleep(self) -> None:
         now = self._loop.time()
         until = min(self._window.next_due(now), self._state_due)
+        if (resumed := self._pace.until(now)) > now:
+            until = min(until, resumed)
+        if self._link.lanes() != EVERY_LANE:
+            until = min(until, now + GATE_S)
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.01, until - now)):
                 await self._wake.wait()
@@ -170,6 +183,28 @@ class Session:
         room = self._window.room(now)
         if not room:
             return False
+        return await (self._send_in_order(room) if self._window.is_forking else self._send_next(room, now))
+
+    async def _send_next(self, room: int, now: float) -> bool:
+        """Of the first lane that has something to send."""
+        room = min(room, READ_BYTES)
+        turns = self._lanes.turns(
+            self._spool.snapshot.next_seq, self._link.lanes(), room, min(room, self._pace.room(now))
+        )
+        place, rows = await self._spool.take([turn.want for turn in turns])
+        self._lanes.read(turns, place)
+        if not rows:
+            return False
+        turn, rows = turns[place], rows[:AT_ONCE]
+        self._lanes.took(turn, rows)
+        chosen = self._window.fresh(rows)
+        if turn.lane is Lane.HISTORY:
+            self._pace.sent(chosen, self._loop.time())
+        await self._send(chosen)
+        return True
+
+    async def _send_in_order(self, room: int) -> bool:
+        """After a fork: every row that may ever have been sent."""
         rows = await self._spool.read(self._window.cursor, min(room, READ_BYTES))
         if self._window.is_forked(rows[0] if rows else None):
             await self._reincarnate()
@@ -215,15 +250,25 @@ class Session:
         if freeing:
             freed = await self._spool.free(freeing)
             self._window.answered(freed.seqs, now)
+            self._pace.answered(freed.seqs, now)
             self._counters.acknowledged += len(freed.seqs)
             if freed.refused:
                 self._refuse("digest", f"{freed.refused} acknowledged ranges of other bytes than ours")
         for one in ranges:
             await self._take_other(one)
         pause = max((answer.retry_after_ms for answer in current), default=0) / 1000
-        if pause and any(one.status is AckStatus.SLOW for one in ranges):
+        slow = [one for one in ranges if one.status is AckStatus.SLOW]
+        if pause and slow:
             self._counters.pauses += 1
-            self._window.pause(now + min(pause, LONGEST_PAUSE_S))
+            until = now + min(pause, LONGEST_PAUSE_S)
+            self._pace.slow(until)
+            if not all(self._is_history(one) for one in slow):
+                self._window.pause(until)
+
+    def _is_history(self, one: AckRange) -> bool:
+        """Whether it answers old data alone: what is live is then not held back."""
+        rows = self._window.covers(one)
+        return rows is not None and all(row.seq in self._pace for row in rows)
 
     async def _take_other(self, one: AckRange) -> None:
         if one.status not in (AckStatus.NEED_BIRTH, AckStatus.FORK):
@@ -264,5 +309,7 @@ class Session:
     def _renumbered(self) -> None:
         self._incarnation = self._spool.snapshot.incarnation
         self._window.incarnated()
+        self._lanes.connected(self._spool.snapshot.next_seq)
+        self._pace.connected()
         self._births.clear()
         self._state_due = 0.0

@@ -40,6 +40,7 @@ class Window:
         self._waiting: dict[int, list[int]] = {}  # by the seq of a birth: rows that the server cannot read without it
         self._paused_until = -math.inf
         self._heard = -math.inf
+        self._is_answered = False  # on this connection
         self._probed = -math.inf
         self._ever = 0  # the highest seq that may have been sent, on any connection
         self._forking = False
@@ -54,6 +55,10 @@ class Window:
     def in_flight(self) -> int:
         return len(self._sent)
 
+    def fit(self, limit: int, resend_s: float) -> None:
+        """To the link of the connection that is to come."""
+        self._limit, self._resend_s = limit, resend_s
+
     def may_have_been_sent(self, seq: int) -> None:
         self._ever = max(self._ever, seq)
 
@@ -65,6 +70,7 @@ class Window:
         self._oldest = math.inf
         self._waiting.clear()
         self._heard = now
+        self._is_answered = False
 
     def incarnated(self) -> None:
         """New numbers: nothing of them was ever sent."""
@@ -77,8 +83,22 @@ class Window:
         self._paused_until = max(self._paused_until, until)
 
     def room(self, now: float) -> int:
-        """Bytes that may be sent now."""
-        return 0 if now < self._paused_until else max(0, self._limit - self._bytes)
+        """Bytes that may be sent now. Before the first answer few: a server that does not answer may have them all, and
+        what may have been sent can never be said in fewer words (agent.spool.thinning)."""
+        limit = self._limit if self._is_answered else min(self._limit, PROBE_BYTES)
+        return 0 if now < self._paused_until else max(0, limit - self._bytes)
+
+    @property
+    def limit(self) -> int:
+        return self._limit
+
+    @property
+    def is_forking(self) -> bool:
+        return self._forking
+
+    def fresh(self, rows: Sequence[Row]) -> list[Row]:
+        """Those that are not in flight."""
+        return [row for row in rows if row.seq not in self._sent]
 
     def admit(self, rows: Sequence[Row]) -> list[Row]:
         """Those of the rows read behind the cursor that are to be sent now, for the first time on this connection."""
@@ -147,6 +167,7 @@ class Window:
                     if one.at < self._probed:
                         one.at = self._oldest = -math.inf
         self._heard = now
+        self._is_answered = True
 
     def answered(self, seqs: Iterable[int], now: float) -> None:
         for seq in seqs:
@@ -164,8 +185,9 @@ class Window:
         self._waiting.setdefault(birth, []).extend(row.seq for row in rows)
 
     def forked(self, rows: Iterable[Row], now: float) -> None:
-        """Rows under whose seq the server holds other bytes."""
-        self._forking = True
+        """Rows under whose seq the server holds other bytes. From now on all rows are sent in order of seq."""
+        if not self._forking:
+            self._forking, self.cursor = True, 0
         seqs = [row.seq for row in rows]
         self._forked.update(seqs)
         self.answered(seqs, now)

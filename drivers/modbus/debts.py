@@ -9,6 +9,7 @@ has come, nothing older can come any more. A dead device costs nothing extra, fo
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import NamedTuple
 
 from drivers.base import Nonsense
 from drivers.modbus.registers import READ_FUNCTIONS, Table
@@ -26,7 +27,16 @@ from protocols.modbus.pdu import (
 )
 
 FORGOTTEN_S = 10.0  # no serial device, radio or terminal server holds an answer for so long
+EXCEPTION = 2  # bytes of its PDU
 Shape = tuple[int, int]  # function and length of the PDU that answers, unless it is an exception
+
+
+class Owed(NamedTuple):
+    """`answers` of one shape in a row. `since` is when the first one's request had left the wire."""
+
+    shape: Shape
+    since: float
+    answers: int = 1
 
 
 def answer_length(request: Request) -> int:
@@ -40,36 +50,50 @@ def answer_length(request: Request) -> int:
     return 5
 
 
+def _answers(shape: Shape, function: int, length: int) -> bool:
+    return shape[0] == function and length in (shape[1], EXCEPTION)
+
+
 def _shape(request: Request) -> Shape:
     return request.function, answer_length(request)
 
 
 @dataclass
 class _Debt:
-    """`owed` are shapes of answers that may still come, those to fences among them; any may come as an exception.
+    """`owed` are the answers that may still come, in their requests' order, those to fences among them; any may come
+    as an exception.
 
     `fence` is the one to use: nothing but itself was given up since it was first sent, so that even the answer to an
     older copy of it proves that what it fences off is over. `refused` are functions whose fences met an exception.
     """
 
     since: float = 0.0
-    owed: set[Shape] = field(default_factory=set)
+    owed: list[Owed] = field(default_factory=list)
     fence: Request | None = None
     refused: set[int] = field(default_factory=set)
 
+    def owe(self, shape: Shape, since: float) -> None:
+        if self.owed and self.owed[-1].shape == shape:
+            self.owed[-1] = self.owed[-1]._replace(answers=self.owed[-1].answers + 1)
+        else:
+            self.owed.append(Owed(shape, since))
+
     def owes_function(self, function: int) -> bool:
-        return any(owed == function for owed, _ in self.owed)
+        return any(owed.shape[0] == function for owed in self.owed)
+
+    def owes_shape(self, shape: Shape) -> bool:
+        return any(owed.shape == shape for owed in self.owed)
 
 
 class Debts:
     def __init__(self) -> None:
         self._units: dict[int, _Debt] = {}
 
-    def incur(self, unit: int, request: Request, is_fence: bool, now: float) -> None:
-        """`request` was sent and given up, at `now` seconds of any clock."""
+    def incur(self, unit: int, request: Request, is_fence: bool, since: float) -> None:
+        """`request` was given up, having left the wire at `since` seconds of any clock."""
         debt = self._units.setdefault(unit, _Debt())
-        debt.since = now
-        debt.owed.add(_shape(request))
+        debt.since = since
+        debt.owe(_shape(request), since)
         if not is_fence:
             debt.fence = None  # the next one must come after this request
 
@@ -83,26 +107,46 @@ class Debts:
             return True
         shape = _shape(request)
         if is_fence and isinstance(response, ExceptionResponse) and debt.owes_function(request.function):
-            debt.owed.add(shape)
+            debt.owe(shape, debt.since)
             debt.refused.add(request.function)
             debt.fence = None
             return False
         del self._units[unit]
-        if is_fence and shape in debt.owed:
-            # This may be the answer to an older copy, and the latest one's still to come. It harms nothing, for the
-            # next answer has another length, but it must be known for what it is.
-            self._units[unit] = _Debt(debt.since, {shape})
+        if is_fence and debt.owes_shape(shape):
+            # This may be the answer to an older copy, and those to later ones still to come. They harm nothing, for
+            # the next answer has another length, but must be known for what they are.
+            owed = sum(owed.answers for owed in debt.owed if owed.shape == shape)
+            self._units[unit] = _Debt(debt.since, [Owed(shape, debt.since, owed)])
         return True
+
+    def came(self, unit: int, function: int, length: int) -> Owed | None:
+        """An answer like this came late: it, and what was owed for requests before its own, is owed no more.
+
+        Of several that it may be it is taken for the first, so that nothing is forgotten which may still come. The one
+        that it was, where only one was owed.
+        """
+        debt = self._units.get(unit)
+        if debt is None:
+            return None
+        like = [at for at, owed in enumerate(debt.owed) if _answers(owed.shape, function, length)]
+        if not like:
+            return None
+        first = debt.owed[like[0]]
+        debt.owed[: like[0] + 1] = [first._replace(answers=first.answers - 1)] if first.answers > 1 else []
+        if not debt.owed:
+            del self._units[unit]
+        return first if len(like) == 1 and first.answers == 1 else None
 
     def owes(self, unit: int, function: int, length: int) -> bool:
         """Whether an answer like this may be one that comes late. Exceptions are 2 bytes long."""
         debt = self._units.get(unit)
         if debt is None:
             return False
-        return (function, length) in debt.owed or (length == 2 and debt.owes_function(function))
+        return any(_answers(owed.shape, function, length) for owed in debt.owed)
 
-    def fence(self, unit: int, request: Request, now: float) -> Request | None:
-        """What to ask before `request`; None when no answer that is owed can be mistaken for its own.
+    def fence(self, unit: int, request: Request, now: float, avoid: Shape | None = None) -> Request | None:
+        """What to ask before `request`; None when no answer that is owed can be mistaken for its own. Its answer has
+        not the shape `avoid` either.
 
         An exception has one length only, so any debt of the same function calls for a fence. Raises Nonsense while
         answers of all tables are owed and exceptions met the fences, until FORGOTTEN_S after the last was given up.
@@ -110,8 +154,8 @@ class Debts:
         debt = self._units.get(unit)
         if debt is None or not debt.owes_function(request.function):
             return None
-        if debt.fence is None or _shape(debt.fence) == _shape(request):
-            debt.fence = _choose(debt, request)
+        if debt.fence is None or _shape(debt.fence) in (_shape(request), avoid):
+            debt.fence = _choose(debt, request, avoid)
         if debt.fence is None:
             if now < debt.since + FORGOTTEN_S:
                 raise Nonsense(
@@ -122,13 +166,17 @@ class Debts:
         return debt.fence
 
 
-def _choose(debt: _Debt, request: Request) -> Request | None:
+def _choose(debt: _Debt, request: Request, avoid: Shape | None) -> Request | None:
     """A fence that no answer that is owed can be mistaken for; None if there is none left.
 
     First reads near `request`, which the device surely knows to answer. Where these meet exceptions, a read with a
     function that nothing is owed of: then even an exception is certain.
     """
-    near = (fence for fence in _near(request) if fence.function not in debt.refused and _shape(fence) not in debt.owed)
+    near = (
+        fence
+        for fence in _near(request)
+        if fence.function not in debt.refused and _shape(fence) != avoid and not debt.owes_shape(_shape(fence))
+    )
     others = (
         (ReadBits if table.is_bits else ReadRegisters)(function, 0, 1)
         for table, function in READ_FUNCTIONS.items()

@@ -7,8 +7,10 @@ from pathlib import Path
 from drivers.base import Line, LineConfig, SerialSettings, Unit
 from drivers.modbus.model import RegisterModel
 from drivers.modbus.template import load_model
-from drivers.transport.family import StreamFamily, no_options, whole_unit
+from drivers.transport.family import StreamFamily, whole_unit
 from drivers.transport.stream import ByteStream
+
+MOST_DEPTH = 16  # what a server may take at once is 1 to 16, says Modbus Messaging on TCP/IP 1.0b; from memory
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,13 @@ class TcpFamily:
         return whole_unit(given, 0, 255)
 
     def options(self, given: Mapping[str, object], base: Path) -> Mapping[str, object]:  # noqa: ARG002
-        return no_options(given)
+        """`pipeline`: how many requests may be under way at once, if the device takes more than one."""
+        for key, depth in given.items():
+            if key != "pipeline":
+                raise ValueError(f"{key} is not known; there is pipeline")
+            if isinstance(depth, bool) or not isinstance(depth, int) or not 1 <= depth <= MOST_DEPTH:
+                raise ValueError(f"pipeline is {depth!r}; it is a whole number from 1 to {MOST_DEPTH}")
+        return given
 
     def load_model(self, source: str) -> RegisterModel:
         return load_model(source)
@@ -27,7 +35,9 @@ class TcpFamily:
     def create_line(self, config: LineConfig) -> Line:
         from drivers.modbus.tcp_line import TcpLine
 
-        return TcpLine(config.address)
+        depth = config.options.get("pipeline", 1)
+        assert isinstance(depth, int)  # noqa: S101 - options() gave it
+        return TcpLine(config.address, depth, config.through)
 
 
 def _speak_rtu(stream: ByteStream, _: LineConfig) -> Line:

@@ -40,11 +40,14 @@ class ModbusLine(ABC):
         """The response to `request`, checked against it; an exception is a response. Raises DeviceError."""
 
     async def read(self, unit: int, span: Span, timeout: float) -> bytes:
-        request = read_request(span)
-        response = await self.exchange(unit, request, timeout)
-        if isinstance(response, _READ):
-            return response.data
-        raise self._refusal(unit, response)
+        data = self.data_of(unit, await self.exchange(unit, read_request(span), timeout))
+        if isinstance(data, DeviceError):
+            raise data
+        return data
+
+    def data_of(self, unit: int, response: Response) -> bytes | DeviceError:
+        """What a read gave."""
+        return response.data if isinstance(response, _READ) else self._refusal(unit, response)
 
     async def write(self, unit: int, model: Model, channel: int, value: Decimal, timeout: float) -> Reading:
         """Raises NotSent when nothing went out; after any other DeviceError the write may have happened."""

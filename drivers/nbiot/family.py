@@ -74,7 +74,7 @@ def create_modem(config: LineConfig) -> "Modem":
     options = config.options
     command = options.get("power_cycle")
     return Modem(
-        SerialPort(config),
+        config.through(SerialPort(config)),
         DIALECTS[str(options["dialect"])],
         power_cycle(command) if isinstance(command, tuple) else None,
         Patience(registration=float(str(options["registration_s"]))),

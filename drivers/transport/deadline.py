@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 
 class Deadline:
-    """Calls `expire` once the seconds given to set() are over, unless clear() comes before. Made in an event loop."""
+    """Calls `expire` once the seconds given to set() are over, or the loop's time is that given to set_at(), unless
+    clear() comes before. Made in an event loop."""
 
     def __init__(self, expire: Callable[[], None]) -> None:
         self._expire = expire
@@ -15,7 +16,10 @@ class Deadline:
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self, seconds: float) -> None:
-        self._at = self._loop.time() + seconds
+        self.set_at(self._loop.time() + seconds)
+
+    def set_at(self, moment: float) -> None:
+        self._at = moment
         if self._timer is not None and self._at < self._timer.when():
             self._timer.cancel()
             self._timer = None

@@ -45,10 +45,10 @@ class StreamFamily:
         if self.over_tcp:
             from drivers.transport.tcp_stream import TcpStream
 
-            return TcpStream(config.address)
+            return config.through(TcpStream(config.address))
         from drivers.transport.serial_port import SerialPort
 
-        return SerialPort(config)
+        return config.through(SerialPort(config))
 
 
 def no_options(given: Mapping[str, object]) -> Mapping[str, object]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import serial
 
 from drivers.base import LineConfig, LineDown
+from drivers.transport.identity import Identity
 from protocols.modbus.rtu import MAX_ADU, char_time, idle_time
 
 # USB adapters hand over what they received every 16 ms, radio modems in bursts: far shorter pauses mean nothing.
@@ -30,17 +31,19 @@ class SerialPort:
         self._config = config
         self._port: serial.Serial | None = None
         self._unsent = bytearray()
+        self._identity = Identity(config.address)
 
     async def open(self, on_data: Callable[[bytes], None], on_lost: Callable[[str], None]) -> None:
         await self.close()
         self._on_data, self._on_lost = on_data, on_lost
-        config = self._config
+        config, loop = self._config, asyncio.get_running_loop()
         try:
+            path = self._identity.find(loop.time())
             # Not a second is spent in here: timeout=0 opens and reads without blocking.
             self._port = serial.Serial(
-                config.address,
+                path,
                 config.baud,
-                parity=PARITIES["N" if _is_pseudo(config.address) else config.parity],
+                parity=PARITIES["N" if _is_pseudo(path) else config.parity],
                 stopbits=config.stop_bits,
                 timeout=0,
                 write_timeout=0,
@@ -49,7 +52,8 @@ class SerialPort:
             self._port.reset_input_buffer()
         except (OSError, ValueError, termios.error) as error:  # SerialException is an OSError
             raise LineDown(f"{self.where}: cannot be opened: {_cause(error)}") from None
-        asyncio.get_running_loop().add_reader(self._port.fileno(), self._readable)
+        self._identity.opened(loop.time())
+        loop.add_reader(self._port.fileno(), self._readable)
 
     async def close(self) -> None:
         port, self._port = self._port, None
@@ -101,6 +105,7 @@ class SerialPort:
         port, self._port = self._port, None
         if port is not None:
             loop = asyncio.get_running_loop()
+            self._identity.lost(loop.time())
             loop.remove_reader(port.fileno())
             loop.remove_writer(port.fileno())
             self._unsent.clear()

@@ -9,9 +9,9 @@ from collections.abc import Callable, Hashable, Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from drivers.base import Cost, Line, Model, Nonsense, Reading, Span, Timed, Unit
-from drivers.transport.exchange import DRAIN_MOST_S, DRAIN_QUIET_S
+from drivers.base import Cost, Learning, Line, Model, Nonsense, Reading, Span, Timed, Unit
 from drivers.transport.stream import ByteStream
+from drivers.transport.transaction import DRAIN_MOST_S, DRAIN_QUIET_S
 
 OnData = Callable[[bytes], None]
 OnLost = Callable[[str], None]
@@ -58,6 +58,10 @@ class SharedLine:
         if not isinstance(line, Timed):
             raise TypeError(line)  # every protocol of drivers.transport.family is
         return line.cost(unit, space)
+
+    def turnaround_ms(self, unit: Any) -> float | None:
+        line = self._lines[unit]
+        return line.turnaround_ms(unit) if isinstance(line, Learning) else None
 
     async def read(self, unit: Any, span: Span, timeout: float) -> bytes:
         line = await self._hand_over(unit)

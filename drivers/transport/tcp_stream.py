@@ -1,4 +1,4 @@
-"""A TCP connection to a terminal server with the serial line behind it."""
+"""A TCP connection to a device, or to a terminal server with a serial line behind it."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,18 +8,23 @@ from drivers.transport.address import split_address
 from drivers.transport.keepalive import keep_alive
 
 PORT = 4001  # the first serial port of the common terminal servers
+_BUFFER_BYTES = 4096
 
 
-class TcpStream(asyncio.Protocol):
+class TcpStream(asyncio.BufferedProtocol):
     char_s = 0.0
     idle_s = 0.0  # the terminal server keeps the silence of its line
     quiet_s: float | None = None  # a pause between two segments may be the network's
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, port: int = PORT) -> None:
+        """`port` is that of an address which names none."""
         self.where = address
-        self._host, self._port = split_address(address, PORT)
+        self._host, self._port = split_address(address, port)
         self._transport: asyncio.Transport | None = None
         self._closed: asyncio.Future[None] | None = None
+        # An asyncio.Protocol would be given 256 KiB, made for each answer of a hundred bytes.
+        self._buffer = bytearray(_BUFFER_BYTES)
+        self._view = memoryview(self._buffer)
 
     async def open(self, on_data: Callable[[bytes], None], on_lost: Callable[[str], None]) -> None:
         await self.close()
@@ -46,6 +51,12 @@ class TcpStream(asyncio.Protocol):
         self._transport = transport
         self._closed = asyncio.get_running_loop().create_future()
         keep_alive(transport)
+
+    def get_buffer(self, _: int) -> bytearray:
+        return self._buffer
+
+    def buffer_updated(self, count: int) -> None:
+        self.data_received(bytes(self._view[:count]))
 
     def data_received(self, data: bytes) -> None:
         self._on_data(data)

@@ -23,7 +23,7 @@ from fleet_server.ingest.store import BirthKey, Key, Rows
 from fleet_server.kernel.database import Connection
 from fleet_server.kernel.events import emit
 from protocols.edge.birth import Description, decode_description, description_hash
-from protocols.edge.messages import AckStatus, Batch, Birth, ClockState, Event, Scalar, State
+from protocols.edge.messages import AckStatus, Batch, Birth, ClockState, Configuration, Event, Scalar, State
 from protocols.errors import RemoteProtocolError
 
 log = logging.getLogger(__name__)
@@ -367,7 +367,12 @@ def _state_json(state: State) -> dict[str, object]:
         "spool_bytes": state.spool_bytes,
         "spool_quota": state.spool_quota,
         "devices": [[d.code, d.reachable, d.since_ms, d.detail] for d in state.devices],
+        "configuration": _configuration_json(state.configuration),
     }
+
+
+def _configuration_json(one: Configuration | None) -> list[object] | None:
+    return None if one is None else [one.number, one.hash.hex(), one.on_trial, one.refused]
 
 
 def _show(t: int) -> str:

@@ -8,7 +8,12 @@ from fleet_server.ingest.sequences import DIGEST, Digests, Ranges
 from protocols.edge.messages import AckStatus, DropCause, State
 
 MAX_HOLES = 4096  # ranges of received seqs: an honest spool is sent in order and has a handful
-CAUSES = {DropCause.QUOTA: "quota", DropCause.DISK: "disk", DropCause.DAMAGED: "damaged"}
+CAUSES = {
+    DropCause.QUOTA: "quota",
+    DropCause.DISK: "disk",
+    DropCause.DAMAGED: "damaged",
+    DropCause.THINNED: "thinned",
+}
 
 
 class Verdict(Enum):

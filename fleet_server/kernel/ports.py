@@ -207,6 +207,16 @@ class DeviceHealthNow:
 
 
 @dataclass(frozen=True)
+class ConfigurationNow:
+    """`refused` is why the gateway did not take the last one that it refused, or took it back; "" if none stands so."""
+
+    number: int
+    hash: str
+    on_trial: bool
+    refused: str
+
+
+@dataclass(frozen=True)
 class GatewayNow:
     code: str
     online: bool
@@ -220,6 +230,7 @@ class GatewayNow:
     last_seen: datetime | None
     devices: tuple[DeviceHealthNow, ...]
     incarnation: int | None = None  # of its last state: commands are bound to it; None: it never told one
+    configuration: ConfigurationNow | None = None
 
 
 @dataclass(frozen=True)

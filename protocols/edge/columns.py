@@ -112,14 +112,15 @@ def _decode_axis(axis: object) -> npt.NDArray[np.int64]:
 
 
 def _encode_columns(columns: Sequence[Column], samples: int) -> list[list[object]]:
-    all_present = b"\1" * samples
+    everywhere, every_byte = all_present(samples), b"\1" * samples
     rows: list[list[object]] = []
     floats: dict[int, list[bytes]] = {}
     run: list[bytes] = []  # the values of complete columns that go into one row
     begins = follows = (-1, 0, 0)  # alias, scale and tag of the run's first column, and of one that would continue it
     for column in columns:
         alias, tag, values, present, scale, quality = column
-        whole = len(values) == samples and present.tobytes() == all_present and not quality
+        full = present is everywhere or present.tobytes() == every_byte
+        whole = full and len(values) == samples and not quality
         if not whole or tag not in VALUE_TAGS or values.dtype is not DTYPES[tag] or (scale and tag in FLOAT_TAGS):
             if run:
                 rows.append(_join(begins, run))

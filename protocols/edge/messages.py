@@ -21,6 +21,7 @@ from protocols.edge.columns import Group, decode_group, encode_group
 from protocols.edge.requirement import Requirement
 from protocols.errors import LocalProtocolError, RemoteProtocolError
 
+HASH_BYTES = 32
 MAX_PAYLOAD = 256 * 1024  # bytes; a batch of 30 channels and 32 samples has about 4,000
 MAX_DESCRIPTION = 4 << 20  # bytes; 1000 devices of 10 channels have 1.1 MB, which deflate to 66 KB
 MAX_PLAIN = 64 << 10  # a description beyond it travels deflated
@@ -61,6 +62,7 @@ class DropCause(IntEnum):
     QUOTA = 1  # the spool was full and the oldest went
     DISK = 2  # the disk refused the write
     DAMAGED = 3  # the row did not read back as it was written
+    THINNED = 4  # old telemetry, said again with fewer ticks under a new seq; what stood between it moved along
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,17 @@ class DeviceHealth:
 
 
 @dataclass(frozen=True)
+class Configuration:
+    """Which configuration a gateway runs: the SHA-256 of its content, and its number there. `refused` is why the last
+    one that was refused was; "" if none stands refused."""
+
+    number: int
+    hash: bytes
+    on_trial: bool = False
+    refused: str = ""
+
+
+@dataclass(frozen=True)
 class State:
     """How a gateway is now. A newer (connection, number) replaces an older; a will is a State that is not online."""
 
@@ -145,6 +158,7 @@ class State:
     spool_bytes: int = 0
     spool_quota: int = 0
     version: str = ""
+    configuration: Configuration | None = None
 
 
 @dataclass(frozen=True)
@@ -298,7 +312,7 @@ def _encode_clock(clock: Clock) -> list[int | None]:
 
 
 def _encode_state(state: State) -> dict[int, object]:
-    return {
+    fields: dict[int, object] = {
         0: int(MessageKind.STATE),
         1: state.gateway,
         2: state.incarnation,
@@ -316,6 +330,9 @@ def _encode_state(state: State) -> dict[int, object]:
         14: state.spool_quota,
         15: state.version,
     }
+    if (one := state.configuration) is not None:
+        fields[16] = [one.number, one.hash, one.on_trial, one.refused]
+    return fields
 
 
 def _decode_origin(fields: Fields) -> Origin:
@@ -419,7 +436,17 @@ def _decode_state(fields: Fields) -> State:
         spool_bytes=fields.integer(13, 0, MAX_SEQ),
         spool_quota=fields.integer(14, 0, MAX_SEQ),
         version=fields.text(15, 64),
+        configuration=_decode_configuration(fields.raw(16)) if fields.has(16) else None,
     )
+
+
+def _decode_configuration(item: object) -> Configuration:
+    match item:
+        case [number, bytes(hash_), bool(on_trial), refused] if (
+            is_whole(number, 0, MAX_SEQ) and len(hash_) == HASH_BYTES and is_text(refused, 200)
+        ):
+            return Configuration(number, hash_, on_trial, refused)
+    raise RemoteProtocolError("a configuration is [number, hash, on trial, why the last refused one was]")
 
 
 def _decode_acknowledgement(fields: Fields) -> Acknowledgement:

@@ -8,6 +8,7 @@ from protocols.modbus.pdu import MAX_PDU
 
 PORT = 502
 _HEADER = Struct(">HHHB")  # transaction, protocol (0), length of what follows, unit
+HEADER_BYTES = _HEADER.size
 
 
 def encode_tcp(frame: Frame) -> bytes:
@@ -28,6 +29,11 @@ class TcpDecoder:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all that was received has been given out as frames."""
+        return not self._buffer
 
     def receive_data(self, data: bytes) -> None:
         self._buffer += data

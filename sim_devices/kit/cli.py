@@ -2,9 +2,14 @@
 
 import argparse
 import asyncio
+import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+from protocols import trace
+from protocols.errors import RemoteProtocolError
 
 OK, FAILED, WRONG = 0, 1, 2
 
@@ -42,13 +47,16 @@ def add_commands(commands: Any) -> None:
 
     replay = commands.add_parser(
         "replay",
-        help="play a journal again: its Modbus devices, with the values they had",
-        description="Serves the Modbus devices of a journal (docs/simulators.md) on one TCP port. Their registers hold "
+        help="play again what devices said: a simulator's journal, or a trace of hutong-agent",
+        description="A journal (docs/simulators.md): serves its Modbus devices on one TCP port. Their registers hold "
         "what was read from them, moment by moment, from its beginning to its end, and then stay. Faults are not "
-        "played, and nothing can be written.",
+        "played, and nothing can be written. A trace of `hutong-agent trace --out`: to each request the very bytes "
+        "that came after it in the field come again, in the same time, whatever the protocol.",
     )
-    replay.add_argument("journal", type=Path, metavar="JOURNAL")
+    replay.add_argument("file", type=Path, metavar="FILE")
     replay.add_argument("--listen", default="127.0.0.1:5020", metavar="HOST:PORT", help="where (127.0.0.1:5020)")
+    replay.add_argument("--link", type=Path, metavar="PATH", help="of a trace: on a pseudo-terminal at this path")
+    replay.add_argument("--bus", metavar="NAME", help="of a trace with several lines: which of them")
     replay.add_argument("--device", action="append", default=[], metavar="CODE", help="only this one; may be repeated")
     replay.add_argument("--speed", type=float, default=1.0, help="so many times as fast (1)")
     replay.set_defaults(action=_replay)
@@ -104,18 +112,68 @@ def _replay(options: argparse.Namespace) -> int:
         print("hutong-sim replay: --listen is to be host:port, and --speed above 0", file=sys.stderr)
         return WRONG
     try:
-        with options.journal.open(encoding="utf-8") as lines:
-            recording = replay.read(lines, options.device)
-        devices = replay.by_unit(recording)
-    except (OSError, UnicodeDecodeError, replay.Unusable) as error:
-        print(f"hutong-sim replay: {options.journal}: {error}", file=sys.stderr)
+        with options.file.open(encoding="utf-8") as lines:
+            played = _trace(lines.readlines(), options.bus) if _is_trace(lines) else None
+            if played is None:
+                recording = replay.read(lines, options.device)
+                devices = replay.by_unit(recording)
+    except (OSError, UnicodeDecodeError, replay.Unusable, RemoteProtocolError) as error:
+        print(f"hutong-sim replay: {options.file}: {error}", file=sys.stderr)
         return WRONG
     try:
-        asyncio.run(_serve(recording, devices, host, int(port), options.speed))
+        if played is not None:
+            asyncio.run(_play(played, host, int(port), options.link))
+        else:
+            asyncio.run(_serve(recording, devices, host, int(port), options.speed))
     except OSError as error:
         print(f"hutong-sim replay: {options.listen}: {error.strerror or error}", file=sys.stderr)
         return FAILED
     return OK
+
+
+def _is_trace(lines: TextIO) -> bool:
+    first = lines.readline()
+    lines.seek(0)
+    try:
+        return trace.HEADER in json.loads(first)
+    except (ValueError, TypeError):
+        return False
+
+
+def _trace(lines: Sequence[str], bus: str | None) -> trace.Recording:
+    """That of `bus`, or the only one. Raises RemoteProtocolError."""
+    recordings = trace.decode(lines)
+    wanted = [recording for recording in recordings if bus in (None, recording.about.bus)]
+    if len(wanted) != 1:
+        names = ", ".join(recording.about.bus for recording in recordings)
+        raise RemoteProtocolError(f"name one of its lines with --bus: {names}")
+    return wanted[0]
+
+
+async def _play(recording: trace.Recording, host: str, port: int, link: Path | None) -> None:
+    """Until it is cancelled."""
+    from sim_devices.clock import Clock
+    from sim_devices.kit.trace_player import Player, Script
+    from sim_devices.servers import PtyServer, Server, TcpServer
+
+    script, now = Script(recording), Clock(None, 1.0).now
+    player = Player(script)
+    server: Server
+    if link is not None:
+        server = PtyServer("replay", link, 0, player, now)
+    else:
+        kind = "tcp" if script.on_tcp else "serial-over-tcp"
+        server = TcpServer("replay", host, port, player, now, kind=kind)
+    await server.start()
+    about = recording.about
+    what = f"{script.exchanges} exchanges" if script.exchanges else f"{len(script.unasked)} pieces that came unasked"
+    print(f"{what} of {about.bus} ({about.driver}) on {server.address}", flush=True)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await server.close()
+        if player.unknown:
+            print(f"{player.unknown} requests were not in the recording, and were not answered", flush=True)
 
 
 async def _serve(recording: Any, devices: Any, host: str, port: int, speed: float) -> None:

@@ -203,6 +203,19 @@ REPORT: dict[str, Any] = {
         "acknowledged": 9,
         "commands": 0,
         "refused": {"digest": 2},
+        "links": [
+            {
+                "name": "uplink",
+                "broker": "mqtt://127.0.0.1:1883",
+                "kind": "ethernet",
+                "in_use": True,
+                "sent_today": 5000,
+                "received_today": 600,
+                "budget": None,
+                "sent": 5000,
+                "received": 600,
+            }
+        ],
     },
     "spool": {
         "incarnation": "00000000000000ff",
@@ -216,8 +229,17 @@ REPORT: dict[str, Any] = {
         "refuses": None,
         "counters": {"commits": 4},
     },
+    "configuration": {
+        "number": 4,
+        "hash": "0123456789abcdef" * 4,
+        "good": 3,
+        "trial_left_s": 41.5,
+        "confirmed": False,
+        "refused": {"number": 2, "hash": "ab" * 32, "reason": "no answer from Meter", "utc_ms": 1_799_999_940_000},
+    },
     "pipeline": {"readings": 100, "values": 90},
     "commands": {"done": 1, "refused": 2},
+    "rules": [],
     "drivers": [],
     "buses": [
         {
@@ -244,6 +266,9 @@ REPORT: dict[str, Any] = {
                     "since_ms": 1_799_990_000_000,
                     "fault": "",
                     "age_ms": 650,
+                    "last_good_ms": 1_799_999_999_350,
+                    "latency_ms": {"p50": 21.5, "p95": 40.0, "p99": 83.2, "answers": 20},
+                    "error_rate": 0.15,
                     "polls": 20,
                     "values": 160,
                     "missed": 2,
@@ -259,6 +284,9 @@ REPORT: dict[str, Any] = {
                     "since_ms": 1_799_999_700_000,
                     "fault": "no answer within 0.5 s",
                     "age_ms": None,
+                    "last_good_ms": None,
+                    "latency_ms": None,
+                    "error_rate": 0.0,
                     "polls": 3,
                     "values": 0,
                     "missed": 0,

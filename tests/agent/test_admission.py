@@ -35,11 +35,11 @@ def weigh(write_config: Write, tmp_path: Path) -> Weigh:
 def test_a_line_s_use_is_what_its_frames_silences_and_turnarounds_take(weigh: Weigh) -> None:
     use = weigh(devices=4, period_s=1).use
     assert use is not None
-    # meter_1p: input registers 0 to 19 in one request of 8 bytes, answered by 5 + 2 * 20: 10 bits each, 2 * 3.5 * 11
-    # bits of silence, and 10 ms of thinking.
+    # meter_1p: input registers 0 to 15 in one request of 8 bytes, answered by 5 + 2 * 16: 10 bits each, 3.5 * 11
+    # bits of silence behind it, and 10 ms of thinking.
     span = catalog.BUILTIN["modbus-rtu"].load_model("meter_1p").points
     registers = max(point.address + point.length for point in span) - min(point.address for point in span)
-    poll_ms = 1000 * ((8 + 5 + 2 * registers) * 10 + 2 * 3.5 * 11) / 9600 + 10
+    poll_ms = 1000 * ((8 + 5 + 2 * registers) * 10 + 3.5 * 11) / 9600 + 10
     assert use.longest_ms == pytest.approx(poll_ms)
     assert use.share == pytest.approx(4 * poll_ms / 1000)
     assert use.requests == 4

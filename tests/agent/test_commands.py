@@ -197,6 +197,36 @@ async def test_a_command_is_written_read_back_and_reported(peer: Any, tmp_path: 
     assert event["id"] == dim(55).id
 
 
+async def test_a_rules_command_is_reported_as_such_and_needs_no_clock(peer: Any, tmp_path: Path, until: Any) -> None:
+    async with rig(peer, tmp_path) as made:
+        made.utc = UTC + 10**9  # by which it would have expired
+        made.executor.submit(dim(55, principal="rule:dusk"), made.boottime + 1)
+        (event,) = await told(made, until)
+    assert peer.holding[1][0] == 55
+    assert (event["kind"], event["status"], event["rule"]) == ("rule-command", "done", "dusk")
+    assert (event["channel"], event["value"]) == ("dim_setpoint", 55)
+
+
+async def test_a_rules_command_that_waited_too_long_is_not_begun(peer: Any, tmp_path: Path, until: Any) -> None:
+    async with rig(peer, tmp_path) as made:
+        made.executor.submit(dim(55, principal="rule:dusk"), made.boottime)
+        (event,) = await told(made, until)
+    assert (event["kind"], event["status"], peer.holding) == ("rule-command", "expired", {})
+
+
+async def test_a_rules_command_that_a_crash_interrupted_is_read_back_and_not_repeated(
+    peer: Any, tmp_path: Path, until: Any
+) -> None:
+    one = dim(55, principal="rule:dusk")
+    peer.holding[1] = {0: 11}
+    async with rig(peer, tmp_path, execute=False) as made:
+        await made.spool.begin_command(one.id, encode(one), UTC)
+    async with rig(peer, tmp_path) as made:
+        (event,) = await told(made, until)
+    assert (event["kind"], event["status"], event["readback"]) == ("rule-command", "unknown", 11)
+    assert peer.holding[1] == {0: 11}
+
+
 async def test_a_command_that_comes_again_is_not_executed_again(peer: Any, tmp_path: Path, until: Any) -> None:
     async with rig(peer, tmp_path) as made:
         made.executor.submit(dim(55))

@@ -17,6 +17,7 @@ from agent.settings import ChannelConfig, Config
 from agent.toml import ConfigError
 from drivers import catalog
 from protocols.edge import birth
+from protocols.rules import Rule
 from tests.hostile import distorted
 
 Write = Callable[..., Path]
@@ -63,7 +64,9 @@ quota_mb = 64
     assert (loaded.spool.quota_bytes, loaded.metrics.port) == (64 * 2**20, 0)
     assert (bus.driver, bus.timeout_s, first.period_ms) == ("modbus-tcp", 0.3, 100)
     assert (second.position, second.mount) == ((40.0707, 116.3364), mount)
-    assert second.channels == {"power": ChannelConfig(True, 0.05, 5, 10.0, 0.5, 30.0)}
+    assert second.channels == {
+        "power": ChannelConfig(despike=True, lowpass_hz=0.05, decimate=5, window_s=10.0, deadband=0.5, heartbeat_s=30.0)
+    }
     assert loaded.models["modbus-tcp", "meter_1p"].name == "meter_1p"
 
 
@@ -72,6 +75,7 @@ def test_an_unknown_key_is_refused_with_line_and_nearest_key(write_config: Write
     line = path.read_text().split("perod_s")[0].count("\n") + 1
     assert refused(path) == (
         f"gateway.toml:{line}: bus[0].device[0].perod_s: there is no such key here; did you mean 'period_s'?"
+        " (Meter 1, D1101149001000001D)"
     )
 
 
@@ -100,6 +104,65 @@ def test_a_model_that_is_not_known_is_refused_with_the_nearest(write_config: Wri
 def test_a_counter_is_never_filtered(write_config: Write) -> None:
     told = refused(write_config(more="[bus.device.channel.energy]\ndespike = true\n"))
     assert "bus[0].device[1].channel.energy: energy is a counter" in told
+
+
+VIBRATION = """[bus.device.channel.power]
+steepest = 500
+stuck_s = 600
+despike = "hampel"
+highpass_hz = 0.05
+bandstop_hz = [1.5, 2.5]
+notch_hz = [3, 4.0]
+notch_q = 10
+order = 3
+fir_hz = 4.5
+fir_taps = 65
+window_s = 64
+statistics = ["rms", "kurtosis"]
+tones_hz = 2.5
+bands_hz = [[0.5, 1.0], [1.0, 5.0]]
+"""
+
+
+def test_filters_for_vibration_and_mains_are_read_as_they_are_written(write_config: Write) -> None:
+    device = load(write_config(more=f"{VIBRATION}[bus.device.channel.energy]\ndespike = false\n")).buses[0].devices[1]
+    assert device.channels["power"] == ChannelConfig(
+        steepest=500.0,
+        stuck_s=600.0,
+        despike="hampel",
+        highpass_hz=0.05,
+        bandstop_hz=(1.5, 2.5),
+        notch_hz=(3.0, 4.0),
+        notch_q=10.0,
+        order=3,
+        fir_hz=4.5,
+        fir_taps=65,
+        window_s=64.0,
+        statistics=("rms", "kurtosis"),
+        tones_hz=(2.5,),
+        bands_hz=((0.5, 1.0), (1.0, 5.0)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('despike = "mode"', "despike: 'mode' is not known; one of median, hampel"),
+        ("despike = 5", "despike: expected true or false, not 5"),
+        ("bandpass_hz = [1.0]", "bandpass_hz: expected an array of 2 numbers"),
+        ("bandpass_hz = [2.0, 1.0]", "bandpass_hz: bandpass_hz must be [lowest, highest]"),
+        ('notch_hz = "50"', "notch_hz: expected a number, or an array of numbers"),
+        ("notch_hz = 50", "notch_hz: notch_hz must lie between 0 and 5, half the rate"),
+        ("window_s = 64\nbands_hz = [1.0, 2.0]", "bands_hz: expected an array of pairs of numbers"),
+        ('window_s = 10\nstatistics = ["rsm"]', "statistics: statistics has 'rsm', which is not known"),
+        ("antialias = true", "antialias: antialias needs a decimate"),
+        ("unwrap = true", "unwrap: unwrap is for counters, and power is a gauge"),
+    ],
+)
+def test_a_filter_that_is_none_is_refused_at_its_own_key(write_config: Write, line: str, words: str) -> None:
+    assert f"bus[0].device[1].channel.power.{words}" in refused(
+        write_config(more=f"[bus.device.channel.power]\n{line}\n")
+    )
 
 
 def test_a_low_pass_above_half_the_rate_is_refused_at_its_own_line(write_config: Write) -> None:
@@ -350,14 +413,22 @@ TABLES = {
     "[[bus.device]]": settings.DeviceConfig,
     "[bus.device.channel.NAME]": settings.ChannelConfig,
     "[[bus.device.interlock]]": Interlock,
+    "[[rule]]": Rule,
 }
 SPELLED = {
     "host": "broker",
     "port": "broker",
     "tls": "broker",
     "quota_bytes": "quota_mb",
+    "budget_bytes": "budget_mb_day",
+    "others": "other",
     "period_ms": "period_s",
     "pause_ms": "pause_s",
+    "hold_ms": "hold_s",
+    "clear_ms": "clear_s",
+    "repeat_ms": "repeat_s",
+    "tells": "event",
+    "writes": "write",
 }
 
 
@@ -376,7 +447,18 @@ def test_the_documented_file_is_a_valid_one(tmp_path: Path) -> None:
     assert load(tmp_path / "gateway.toml").buses[0].devices[0].mount == "B11011401180001239"
 
 
-FILTERED = """[bus.device.channel.power]
+FILTERED = """[bus.device.channel.voltage]
+despike = "hampel"
+bandpass_hz = [0.1, 2.0]
+notch_hz = [3.0, 4.0]
+order = 3
+antialias = true
+decimate = 2
+window_s = 64
+statistics = ["rms", "crest"]
+tones_hz = 2.5
+bands_hz = [[0.5, 1.0]]
+[bus.device.channel.power]
 despike = true
 lowpass_hz = 0.05
 decimate = 5
@@ -401,3 +483,37 @@ def test_whatever_a_file_says_it_is_a_configuration_or_told_line_by_line(
     except ConfigError as error:
         problems = error.problems
     assert problems is None or {problem.startswith(f"{path}:") for problem in problems} == {True}
+
+
+def test_other_links_share_the_key_and_say_what_may_go_over_them(write_config: Write) -> None:
+    links = """[[uplink.other]]
+broker = "mqtts://198.51.100.7"
+kind = "cellular"
+budget_mb_day = 50
+windows = ["22:00-06:30"]
+[[uplink.other]]
+broker = "mqtt://198.51.100.8:1884"
+"""
+    first = load(write_config(more=links)).uplink
+    cellular, last = first.others
+    assert (first.kind, first.budget_bytes, first.windows) == ("ethernet", None, ())
+    assert (cellular.url, cellular.kind, cellular.budget_bytes) == ("mqtts://198.51.100.7:8883", "cellular", 50_000_000)
+    assert cellular.windows == ((1320, 390),)
+    assert (cellular.key_file, cellular.password_file) == (first.key_file, first.password_file)
+    assert last.url == "mqtt://198.51.100.8:1884"
+
+
+@pytest.mark.parametrize(
+    ("key", "complaint"),
+    [
+        ('kind = "celular"', "uplink.other[0].kind: 'celular' is not known; did you mean 'cellular'?"),
+        ('windows = ["6-7"]', "uplink.other[0].windows: expected \"HH:MM-HH:MM\" in UTC, not '6-7'"),
+        ('windows = ["06:00-06:00"]', "uplink.other[0].windows: '06:00-06:00' is no time at all"),
+        ('modem = "nowhere"', "uplink.other[0].modem: there is no bus 'nowhere'"),
+        ("budget_mb_day = 0", "uplink.other[0].budget_mb_day: 0 is not between 0.01 and 1e+06"),
+    ],
+)
+def test_what_is_wrong_with_another_link_is_told_with_its_key(key: str, complaint: str, write_config: Write) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(write_config(more=f'[[uplink.other]]\nbroker = "mqtt://127.0.0.1:2"\n{key}\n'))
+    assert complaint in str(refused.value)

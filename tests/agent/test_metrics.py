@@ -54,6 +54,7 @@ def test_the_figures_are_those_of_the_report(report: dict[str, Any]) -> None:
         "hutong_agent_uplink_connected 1",
         'hutong_agent_uplink_total{what="acknowledged"} 9',
         'hutong_agent_uplink_refused_total{cause="digest"} 2',
+        'hutong_agent_link_sent_bytes_total{link="uplink",kind="ethernet"} 5000',
         "hutong_agent_spool_bytes 5242880",
         'hutong_agent_bus_busy_ratio{bus="pole-line"} 0.427',
         'hutong_agent_device_reachable{bus="pole-line",device="D1101149001000102W"} 0',

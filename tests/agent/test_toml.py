@@ -47,6 +47,29 @@ def test_a_table_where_an_array_of_tables_belongs_is_told(tmp_path: Path) -> Non
     assert problems(document) == ("some.toml:1: bus: expected tables, each under its own [[bus]]",)
 
 
+def test_arrays_hold_numbers_that_a_float_can_hold_and_a_bare_one_is_one(tmp_path: Path) -> None:
+    big = "9" * 400
+    document = read(
+        tmp_path, f"a = 5\nb = [1, 2.5]\nc = [1, true]\nd = {big}\ne = [[1, 2]]\nf = [[1, 2], [3]]\ng = [1]"
+    )
+    root = document.root
+    assert [root.some_numbers(key) for key in "abcdx"] == [(5.0,), (1.0, 2.5), (), (), ()]
+    assert [root.pairs(key) for key in "efgx"] == [((1.0, 2.0),), (), (), ()]
+    assert root.numbers("g", 1) == (1.0,)
+    assert len(problems(document)) == 4
+
+
+def test_a_switch_may_name_what_it_switches_on(tmp_path: Path) -> None:
+    document = read(tmp_path, 'a = true\nb = "left"\nc = "lift"\nd = 1')
+    root = document.root
+    assert [root.switch_or_choice(key, ("left", "right")) for key in "abx"] == [True, "left", False]
+    root.switch_or_choice("c", ("left", "right"))
+    root.switch_or_choice("d", ("left", "right"))
+    first, second = problems(document)
+    assert first == "some.toml:3: c: 'lift' is not known; did you mean 'left'?; one of left, right"
+    assert second == "some.toml:4: d: expected true or false, not 1"
+
+
 def test_a_truth_value_is_not_a_number(tmp_path: Path) -> None:
     document = read(tmp_path, "a = true\nb = true\nc = 1\nd = [1, true]\ne = nan")
     root = document.root

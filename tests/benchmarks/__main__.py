@@ -1,16 +1,23 @@
 """`make bench`: each figure beside its peer in the same run, as a table and in build/bench.json.
 
-python -m tests.benchmarks [edge|run ...]
+python -m tests.benchmarks [bus|dsp|edge|modbus|run|spool ...]
 """
 
 import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import edge, runs
+from tests.benchmarks import bus, dsp, edge, modbus, runs, spool
 from tests.benchmarks.figures import Figure, table, write
 
-BENCHMARKS = {"edge": edge.measure, "run": runs.measure}
+BENCHMARKS = {
+    "bus": bus.measure,
+    "dsp": dsp.measure,
+    "edge": edge.measure,
+    "modbus": modbus.measure,
+    "run": runs.measure,
+    "spool": spool.measure,
+}
 
 
 def main(names: list[str]) -> int:

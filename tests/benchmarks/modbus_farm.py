@@ -1,8 +1,9 @@
-"""Many Modbus TCP devices in one process, as cheap as can be: the load of the edge benchmarks, not a simulator.
+"""Many Modbus TCP devices in one process, as cheap as can be: the load of the benchmarks, not a simulator.
 
     python -m tests.benchmarks.modbus_farm DEVICES REGISTERS PORTS_FILE
 
-Each device is a port; every read of its input registers answers float32 values that change with each poll.
+Each device is a port; every read of its input registers answers float32 values that change with each poll. Answers are
+made once, and what came together is answered together, so that a client is what is measured.
 """
 
 import asyncio
@@ -12,27 +13,45 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+REQUEST = 12  # bytes
+ROUND = 64  # polls after which the values come again
 
-class Device(asyncio.Protocol):
+
+class Device(asyncio.BufferedProtocol):
     def __init__(self, registers: int) -> None:
-        self._values = registers // 2
+        values = registers // 2
+        self._tables = [struct.pack(f">{values}f", *(n + poll * 0.25 for n in range(values))) for poll in range(ROUND)]
+        self._made: dict[bytes, list[bytes]] = {}  # by what stands behind the transaction of a request
         self._polls = 0
-        self._buffer = b""
+        self._rest = b""
+        self._buffer = bytearray(16384)
+        self._view = memoryview(self._buffer)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        while len(self._buffer) >= 12:
-            transaction, _, _, unit, function, start, count = struct.unpack(">HHHBBHH", self._buffer[:12])
-            self._buffer = self._buffer[12:]
+    def get_buffer(self, _: int) -> bytearray:
+        return self._buffer
+
+    def buffer_updated(self, count: int) -> None:
+        data = self._rest + bytes(self._view[:count])
+        whole = len(data) - len(data) % REQUEST
+        self._rest = data[whole:]
+        parts = []
+        for at in range(0, whole, REQUEST):
+            asked = data[at + 2 : at + REQUEST]
+            answers = self._made.get(asked) or self._make(asked)
             self._polls += 1
-            values = [index + self._polls * 0.25 for index in range(self._values)]
-            body = struct.pack(f">{self._values}f", *values)[2 * start : 2 * (start + count)]
-            head = struct.pack(">HHHBBB", transaction, 0, 3 + len(body), unit, function, len(body))
-            self._transport.write(head + body)
+            parts += [data[at : at + 2], answers[self._polls % ROUND]]
+        self._transport.write(b"".join(parts))
+
+    def _make(self, asked: bytes) -> list[bytes]:
+        _, _, unit, function, start, count = struct.unpack(">HHBBHH", asked)
+        bodies = [table[2 * start : 2 * (start + count)] for table in self._tables]
+        head = struct.pack(">HHBBB", 0, 3 + 2 * count, unit, function, 2 * count)
+        self._made[asked] = [head + body for body in bodies]
+        return self._made[asked]
 
 
 async def serve(devices: int, registers: int, announce: Callable[[str], object]) -> None:

@@ -79,6 +79,17 @@ def test_what_goes_over_the_line_is_what_the_kind_says(framing: Rtu | Tcp, kind:
             assert sends[0].data != whole
         case Kind.WRONG_UNIT:
             assert sends[0].data == framing.encode(ANSWER._replace(unit=4))
+        case Kind.RINGING:
+            assert sends[0].data.startswith(whole)
+            assert set(sends[0].data[len(whole) :]) <= {0x00, 0xFC, 0xFF}
+            assert len(sends[0].data) > len(whole)
+        case Kind.BIT_ERROR:
+            assert sum((a ^ b).bit_count() for a, b in zip(sends[0].data, whole, strict=True)) == 1
+        case Kind.COLLISION | Kind.HALF_SPEED:
+            assert sends[0].data != whole
+            assert whole not in sends[0].data
+        case Kind.INVERTED:
+            assert set(sends[0].data) == {0}
         case _:
             assert sends[0].hang_up
 

@@ -10,7 +10,7 @@ from fleet_server.ingest.rollups import to_ms
 from fleet_server.ingest.sequences import Ranges
 from fleet_server.ingest.store import read_ranges
 from fleet_server.kernel.database import Connection
-from fleet_server.kernel.ports import DeviceHealthNow, GatewayNow, QuarantineItem, Rates, Resolution
+from fleet_server.kernel.ports import ConfigurationNow, DeviceHealthNow, GatewayNow, QuarantineItem, Rates, Resolution
 
 SAMPLE = 256  # bytes of a quarantined message that are shown
 RATE_WINDOW = timedelta(seconds=10)
@@ -184,6 +184,7 @@ def _gateway_now(row: Mapping[str, Any]) -> GatewayNow:
             for code, reachable, since, detail in state.get("devices", ())
         ),
         incarnation=None if row["incarnation"] is None else int(row["incarnation"]),
+        configuration=ConfigurationNow(*told) if (told := state.get("configuration")) else None,
     )
 
 

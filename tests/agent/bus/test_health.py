@@ -121,7 +121,20 @@ def test_a_line_that_was_opened_again_tries_its_dead_at_once() -> None:
     health.probed(1500, 2000)
     health.line_returned(2100)
     assert health.next_probe(2100, idle_until=2100, cost_ms=TIMEOUT_MS) == 0
-    assert health.next_probe_at() == 2100
+    assert health.next_probe_at(2000) == 2100
+
+
+@given(st.lists(st.tuples(st.integers(0, 3000), st.integers(1, 800), st.integers(-100, 900)), max_size=40))
+def test_where_nobody_is_to_be_probed_now_the_next_look_is_later_than_now(history: list[tuple[int, int, int]]) -> None:
+    health, now = dead(), 1500
+    for pause, took, until_tick in history:
+        now += pause
+        if health.next_probe(now, idle_until=now + until_tick, cost_ms=TIMEOUT_MS) is None:
+            assert (health.next_probe_at(now) or 0) > now
+        else:
+            health.probed(now, now + took)
+            now += took
+            health.failed(0, now, "silent")
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 5000)), max_size=60))
@@ -158,3 +171,15 @@ def test_what_was_wrong_while_it_was_away_is_no_longer_said_when_it_is_back() ->
     assert health.devices[0].detail == "silent"
     health.answered(0, 9000)
     assert health.devices[0].detail == ""
+
+
+def test_who_stays_through_an_exchange_stays_as_dead_or_alive_as_it_was() -> None:
+    old = Health(3, 0)
+    for now in (0, 1000, 2000):
+        old.failed(1, now, "no answer")
+    old.answered(2, 1500)
+    new = Health(3, 5000)
+    new.go_on(old, {1: 0, 2: 2})
+    assert [state.reachable for state in new.devices] == [False, True, True]
+    assert (new.devices[0].failing_since, new.devices[2].last_answer) == (0, 1500)
+    assert new.next_probe(5000, None, 10) == 0

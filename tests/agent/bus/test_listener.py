@@ -162,6 +162,6 @@ async def test_what_was_measured_before_the_boot_leaves_with_its_own_time(until:
 async def test_nothing_of_it_can_be_written_or_asked() -> None:
     rig = Rig(Door())
     with pytest.raises(NotSent, match="Sensor 0 reports of itself"):
-        await rig.bus.write(0, 0, Decimal(1))
+        await rig.bus.write(10, 0, Decimal(1))
     with pytest.raises(Unreachable, match="Sensor 0 reports of itself"):
-        await rig.bus.read_back(0, 0)
+        await rig.bus.read_back(10, 0)

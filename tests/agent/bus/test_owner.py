@@ -19,6 +19,8 @@ from protocols.quality import Quality
 from sim_devices import config as sim_config
 from sim_devices.faults import Fault, Kind
 from sim_devices.simulation import Simulation
+from tests import virtual_time
+from tests.benchmarks import bus as bench
 
 FAMILY = catalog.BUILTIN["modbus-tcp"]
 METER = FAMILY.load_model("meter_1p")
@@ -153,7 +155,7 @@ async def test_a_line_that_is_lost_is_opened_again_and_its_ticks_are_answered_fo
         assert "no connection" in rig.bus.fault
         assert Quality.BAD_NOT_CONNECTED in rig.log.lost[10]
         with pytest.raises(NotSent, match="street is not open"):
-            await rig.bus.write(0, 0, Decimal(1))
+            await rig.bus.write(10, 0, Decimal(1))
         await peer.start()
         await until(lambda: len(rig.changes) == 4)
         seen = len(rig.log.readings[10])
@@ -186,9 +188,9 @@ async def test_a_connection_that_is_open_and_mute_is_opened_again(
 async def test_a_write_goes_before_the_reads_and_is_read_back(peer: Any, until: Any) -> None:
     async with running(Rig(peer, 1, LAMP)) as rig:
         await until(lambda: rig.log.readings[10])
-        assert await rig.bus.write(0, DIM, Decimal(55)) == Reading(DIM, 55, Quality.GOOD)
+        assert await rig.bus.write(10, DIM, Decimal(55)) == Reading(DIM, 55, Quality.GOOD)
         assert peer.holding[0][0] == 55
-        assert await rig.bus.read_back(0, DIM) == Reading(DIM, 55, Quality.GOOD)
+        assert await rig.bus.read_back(10, DIM) == Reading(DIM, 55, Quality.GOOD)
     assert rig.bus.counters.writes == 1
 
 
@@ -196,7 +198,7 @@ async def test_a_write_waits_for_one_poll_at_most(peer: Any, until: Any) -> None
     async with running(Rig(peer, 50, LAMP, period_ms=1000)) as rig:
         await until(lambda: peer.requests)
         before = len(peer.requests)
-        await rig.bus.write(0, DIM, Decimal(5))
+        await rig.bus.write(10, DIM, Decimal(5))
     writes = [number for number, request in enumerate(peer.requests[before:]) if request[1] == 6]
     assert len(writes) == 1
     assert writes[0] <= 3  # a lamp takes three requests, and the first may have been under way
@@ -207,9 +209,9 @@ async def test_what_a_device_refuses_to_write_is_told_to_who_asked(peer: Any, un
     async with running(Rig(peer, 2, LAMP, timeout_s=0.05)) as rig:
         await until(lambda: rig.bus.is_open)
         with pytest.raises(Unreachable):
-            await rig.bus.write(0, DIM, Decimal(5))
+            await rig.bus.write(10, DIM, Decimal(5))
         with pytest.raises(Refused):
-            await rig.bus.write(1, 0 if LAMP.channels[0].name != "dim_setpoint" else 5, Decimal(5))
+            await rig.bus.write(11, 0 if LAMP.channels[0].name != "dim_setpoint" else 5, Decimal(5))
 
 
 async def test_faults_are_logged_once_with_bus_device_address_and_cause(
@@ -301,3 +303,22 @@ async def test_a_line_with_noise_between_its_frames_loses_nothing_and_says_nothi
             task.cancel()
     assert log.lost[0] == []
     assert bus.health.devices[0].detail == ""
+
+
+def test_one_dead_device_of_twenty_costs_the_others_no_twentieth_of_their_polls() -> None:
+    whole, _ = virtual_time.run(bench.run_bus(2000, set(), 3))
+    crippled, _ = virtual_time.run(bench.run_bus(2000, {7}, 3))
+    living = set(range(bench.DEVICES)) - {6}
+    assert 6 not in crippled
+    assert all(crippled[device] >= 0.95 * whole[device] for device in living)
+
+
+def test_on_a_line_with_too_little_time_no_time_is_wasted_and_all_lose_alike() -> None:
+    read, use = virtual_time.run(bench.run_bus(1000, set(), 3))
+    assert use >= 0.75  # the rest is the devices' thinking: 10 ms of each 61
+    assert max(read.values()) - min(read.values()) <= 2
+
+
+def test_a_write_waits_for_one_transaction_at_most_however_busy_the_line() -> None:
+    took, transaction = virtual_time.run(bench.write_latencies(100))
+    assert max(took) <= transaction + 100

@@ -1,4 +1,5 @@
 from itertools import pairwise
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -116,3 +117,28 @@ def test_ticks_rise_are_aligned_and_none_is_lost_uncounted(periods: list[int], s
             last[due.device] = due.tick
         assert all(now - tick < period for tick, period in zip(last, periods, strict=True))
         assert (schedule.next_at() or 0) > now
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([10, 20, 50]), st.sampled_from(list(Priority))), min_size=1, max_size=6),
+    st.integers(0, 500),
+    st.integers(0, 200),
+    st.integers(0, 6),
+    st.randoms(use_true_random=False),
+)
+def test_who_stays_through_an_exchange_is_due_for_the_very_ticks_it_would_have_been(
+    devices: list[tuple[int, Priority]], polled: int, later: int, gone: int, order: Random
+) -> None:
+    old = Schedule([period for period, _ in devices], 0, [priority for _, priority in devices])
+    now = 0
+    for _ in range(polled % 40):
+        old.pop(now)
+        now += 3
+    stays = [device for device in range(len(devices)) if device != gone]
+    order.shuffle(stays)
+    new = Schedule([devices[was][0] for was in stays], now, [devices[was][1] for was in stays])
+    new.go_on(old, {was: place for place, was in enumerate(stays)})
+
+    due_before = [due for due in all_due(old, now + later) if due.device in stays]
+    expected = {(stays.index(due.device), due.tick, due.missed) for due in due_before}
+    assert {tuple(due) for due in all_due(new, now + later)} == expected

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -17,11 +19,11 @@ def streams(longest: int = 80, widest: int = 4, dtype: str = "f8", most: float =
     return shapes.flatmap(lambda shape: hnp.arrays(dtype, shape, elements=numbers))
 
 
-def cuts(stream: Block) -> st.SearchStrategy[list[int]]:
+def cuts(stream: npt.NDArray[Any]) -> st.SearchStrategy[list[int]]:
     return st.lists(st.integers(0, len(stream)), max_size=6).map(sorted)
 
 
-def in_pieces(stream: Block, at: list[int]) -> Iterator[tuple[Block, int]]:
+def in_pieces(stream: npt.NDArray[Any], at: list[int]) -> Iterator[tuple[npt.NDArray[Any], int]]:
     """The pieces, none of them empty, each with the row it begins at."""
     edges = sorted({0, *at, len(stream)})
     for first, last in pairwise(edges):

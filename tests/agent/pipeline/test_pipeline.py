@@ -1,7 +1,9 @@
 """The pipeline, told a tick after another and drained whenever: what comes out, when, and how good it is."""
 
+import subprocess
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import numpy as np
@@ -231,6 +233,10 @@ def test_despiked_values_bear_the_time_they_are_of() -> None:
             FilterConfig(deadband=20.0, heartbeat_s=0.7),
             FilterConfig(lowpass_hz=1.0, deadband=3.0),
             FilterConfig(window_s=0.3, decimate=2),
+            FilterConfig(despike="hampel", steepest=900.0, stuck_s=0.3),
+            FilterConfig(highpass_hz=0.5, lowpass_hz=2.0, order=3, window_s=0.5, statistics=("rms", "kurtosis")),
+            FilterConfig(despike=True, bandstop_hz=(1.0, 2.0), fir_hz=2.0, fir_taps=9, window_s=0.4),
+            FilterConfig(notch_hz=(2.0,), antialias=True, decimate=2, window_s=0.5, tones_hz=(2.0, 3.0)),
         ]
     ),
 )
@@ -299,7 +305,7 @@ def test_a_low_pass_is_the_butterworth_of_the_rate_of_ticks() -> None:
     pipeline = Pipeline([device((channel("a", scale=-2), FilterConfig(lowpass_hz=1.5)))])
     raw = [0] + [1000] * 20
     feed(pipeline, raw)
-    ((b0, b1, b2, a1, a2),) = butterworth(1.5, 10.0)
+    ((b0, b1, b2, a1, a2),) = butterworth((1.5,), 10.0, 2)
     expected: list[float] = []
     history = [0.0] * 4  # x[n-1], x[n-2], y[n-1], y[n-2]
     for number in raw:
@@ -308,6 +314,82 @@ def test_a_low_pass_is_the_butterworth_of_the_rate_of_ticks() -> None:
         history = [x, history[0], y, history[2]]
         expected.append(y)
     assert values(samples(drain(pipeline))[0]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_hampel_leaves_alone_what_does_not_stick_out_and_bears_the_time_of_what_it_judged() -> None:
+    pipeline = Pipeline([device((channel("a", scale=0), FilterConfig(despike="hampel")))])
+    ticks = [10, 13, 12, 14, 9000, 11, 12, 13, 12, 14, 12]
+    feed(pipeline, list(ticks))
+    found = samples(drain(pipeline))[0]
+    assert values(found) == [10, 13, 12, 14, 13, 11, 12, 13]
+    assert sorted(found) == [START + number * PERIOD for number in range(8)]
+
+
+def test_a_filter_before_decimation_keeps_what_is_too_fast_from_folding_down_and_moves_nothing_in_time() -> None:
+    pipeline = Pipeline([device((channel("a", F64LE), FilterConfig(antialias=True, decimate=5)))])
+    at = np.arange(400) * PERIOD / 1000
+    slow, fast = np.sin(2 * np.pi * 0.1 * at), np.sin(2 * np.pi * 2.2 * at)  # 2.2 Hz would show as 0.2 Hz
+    feed(pipeline, (slow + fast).tolist())
+    found = samples(drain(pipeline))[0]
+    assert all(time % (5 * PERIOD) == 0 for time in found)
+    settled = [(time - START) // PERIOD for time in found if time >= START + 80 * PERIOD]
+    assert len(settled) > 50
+    got = [found[START + number * PERIOD].value for number in settled]
+    assert got == pytest.approx([float(slow[number]) for number in settled], abs=5e-3)
+
+
+def test_windows_see_what_a_high_pass_leaves_and_a_low_pass_would_flatten() -> None:
+    filters = FilterConfig(highpass_hz=0.2, lowpass_hz=0.5, window_s=1.0, statistics=("rms", "peak_to_peak"))
+    pipeline = Pipeline([device((channel("a", F64LE), filters))])
+    at = np.arange(100) * PERIOD / 1000
+    feed(pipeline, (1000 + np.sin(2 * np.pi * 2.0 * at)).tolist())
+    found = samples(drain(pipeline))
+    last = START + 8000
+    assert found[1][last].value == pytest.approx(np.sqrt(0.5), rel=0.03)
+    assert found[2][last].value == pytest.approx(1.9, rel=0.03)
+    smooth = found[0][START + 9000].value
+    assert smooth is not None
+    assert abs(smooth) < 0.2
+
+
+def test_tones_and_bands_of_a_whole_window_are_told_in_the_channels_unit_and_those_of_a_torn_one_are_not() -> None:
+    filters = FilterConfig(window_s=6.4, statistics=(), tones_hz=(2.5,), bands_hz=((1.5, 4.0),))
+    pipeline = Pipeline([device((channel("a", scale=-2), filters))])
+    wave: list[int | float | None] = [round(5000 + 300 * np.sin(2 * np.pi * n / 4)) for n in range(200)]
+    wave[100] = None
+    feed(pipeline, wave, start=6400 * 200)
+    found = samples(drain(pipeline))
+    first, torn = (6400 * number for number in (200, 201))
+    assert found[1][first].value == pytest.approx(3.0, rel=1e-3)
+    assert found[2][first].value == pytest.approx(3.0 / np.sqrt(2), rel=1e-3)
+    assert [found[alias][torn] for alias in (1, 2)] == [Sample(None, Quality.BAD)] * 2
+
+
+def test_what_jumps_or_stands_still_keeps_its_very_number_and_says_so() -> None:
+    filters = FilterConfig(steepest=20.0, stuck_s=0.3)
+    pipeline = Pipeline([device((channel("a", scale=-1), filters))])
+    feed(pipeline, [100, 120, 141, 141, 141, 141, 141, 142, None, 999])
+    found = samples(drain(pipeline))[0]
+    steep, stuck = int(Quality.UNCERTAIN_EU_EXCEEDED), int(Quality.UNCERTAIN_NOT_ACCURATE)
+    assert [found[time].quality for time in sorted(found)] == [
+        GOOD, GOOD, steep, GOOD, GOOD, stuck, stuck, GOOD, Quality.BAD_TIMEOUT, steep
+    ]  # fmt: skip
+    assert values(found) == [100, 120, 141, 141, 141, 141, 141, 142, None, 999]
+
+
+def test_a_counter_that_rolls_over_is_counted_on_beside_itself_to_the_last_digit() -> None:
+    size = 10**12
+    counter = replace(channel("a", I64LE, scale=-3), kind=Kind.COUNTER, rollover=size)
+    pipeline = Pipeline([device((counter, FilterConfig(unwrap=True)))])
+    parts = []
+    for number, value in enumerate([size - 2, None, 1, 5, 2, 4]):
+        feed(pipeline, [value], start=START + number * PERIOD)
+        parts += drain(pipeline)
+    found = samples(parts)
+    assert values(found[0]) == [size - 2, None, 1, 5, 2, 4]
+    assert values(found[1]) == [size - 2, size + 1, size + 5, size + 5, size + 7]
+    qualities = [sample.quality for _, sample in sorted(found[1].items())]
+    assert qualities == [GOOD, GOOD, GOOD, Quality.UNCERTAIN_NOT_ACCURATE, GOOD]
 
 
 def test_windows_tell_the_statistics_of_what_was_despiked_but_not_smoothed() -> None:
@@ -422,3 +504,13 @@ def test_no_message_has_more_groups_than_the_contract_allows() -> None:
     parts = drain(pipeline)
     assert max(len(part.groups) for part in parts) == MAX_GROUPS
     assert all(values(found) == [7] for found in samples(parts).values())
+
+
+def test_a_gateway_without_filters_loads_none_of_them() -> None:
+    code = (
+        "import sys; from agent.pipeline import Pipeline; Pipeline([])\n"
+        "lazy = {f'agent.dsp.{one}' for one in 'bands fir hampel moments rollover tones watch'.split()};"
+        "print([name for name in sys.modules if name.startswith(('scipy', 'numpy.fft')) or name in lazy])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"

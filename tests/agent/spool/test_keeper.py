@@ -332,6 +332,46 @@ async def test_a_file_cut_or_flipped_anywhere_never_stops_the_start_and_never_li
     assert any(not same for same, _ in outcomes), "a damaged file is given up"
 
 
+@pytest.mark.long
+def test_a_write_torn_at_any_byte_keeps_all_that_was_committed_before_it(tmp_path: Path) -> None:
+    """The last commit, cut after each of its bytes or so, with what stood behind it before: old frames, or nothing."""
+    path = tmp_path / "spool.db"
+    store = Store(path, 1 << 20)  # a small one, whose log has its place and no more
+    log = path.with_name("spool.db-wal")
+    for number in range(6):
+        with store.transaction():
+            store.put(batch(number, values=200), False)
+            store.put(event(number), True)
+    before = {row.seq: row.payload for row in store.read(0, 1 << 30)}
+    stood = log.read_bytes()
+    with store.transaction():
+        store.put(batch(7, values=200), False)
+        store.free([acknowledge(store.read(0, 1 << 30)[:2])])
+    new = log.read_bytes()
+    old = stood.ljust(len(new), b"\0")
+    after = {row.seq: row.payload for row in store.read(0, 1 << 30)}
+    changed = [at for at, (one, other) in enumerate(zip(old, new, strict=True)) if one != other]
+    base = path.read_bytes()
+    outcomes = set()
+    for at in [*range(changed[0], changed[-1] + 2, 17), changed[-1], changed[-1] + 1]:
+        folder = tmp_path / str(at)
+        folder.mkdir()
+        (folder / "spool.db").write_bytes(base)
+        (folder / "spool.db-wal").write_bytes(new[:at] + old[at : changed[-1] + 8192])
+        torn = Store(folder / "spool.db", 1 << 20)
+        kept = {row.seq: row.payload for row in torn.read(0, 1 << 30)}
+        assert kept in (before, after)
+        assert torn.snapshot.next_seq == max(kept) + 1
+        assert torn.snapshot.incarnation == store.snapshot.incarnation
+        with torn.transaction():
+            assert torn.put(event(9), True) == max(kept) + 1
+        torn.close()
+        shutil.rmtree(folder)
+        outcomes.add(len(kept))
+    store.close()
+    assert outcomes == {len(before), len(after)}
+
+
 async def test_a_file_damaged_while_it_is_in_use_is_moved_aside_and_work_goes_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -67,9 +67,9 @@ async def test_on_a_full_disk_a_gateway_that_is_not_heard_keeps_the_newest_and_c
                 await asyncio.gather(*[spool.submit(batch(number, values=1000)) for number in range(60)])
             assert spool.refused is None
             kept = await spool.read(0, 1 << 30)
-            assert [row.seq for row in kept[1:]] == list(range(kept[1].seq, spool.snapshot.next_seq))
+            assert [row.seq for row in kept[-100:]] == list(range(kept[-100].seq, spool.snapshot.next_seq))
             assert sum(len(row.payload) for row in kept) > 3 << 20
-            assert {one.cause for one in spool.snapshot.dropped} == {DropCause.QUOTA}
+            assert {one.cause for one in spool.snapshot.dropped} <= {DropCause.QUOTA, DropCause.THINNED}
             assert await spool.next_connection() == 1
             kept = await spool.read(0, 1 << 30)
             assert len((await spool.free([acknowledge(kept[1:])])).seqs) == len(kept) - 1

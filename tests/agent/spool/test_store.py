@@ -5,9 +5,11 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -17,8 +19,9 @@ from agent.spool import room
 from agent.spool import store as store_module
 from agent.spool.errors import SpoolInUse
 from agent.spool.records import Row
-from agent.spool.store import Store
+from agent.spool.store import BIRTH, EXPENDABLE, WANTED, Store
 from protocols.edge.birth import description_hash
+from protocols.edge.columns import F32LE, I64LE, Column, Group, all_present
 from protocols.edge.messages import (
     AckRange,
     AckStatus,
@@ -26,12 +29,14 @@ from protocols.edge.messages import (
     Birth,
     DropCause,
     Event,
+    State,
     acknowledgement_digest,
     decode,
     digest,
+    encode,
 )
 from protocols.errors import LocalProtocolError
-from tests.agent.spool.messages import acknowledge, batch, birth, event
+from tests.agent.spool.messages import GATEWAY, acknowledge, batch, birth, event, origin
 
 QUOTA = 60_000
 
@@ -336,7 +341,7 @@ class SpoolMachine(RuleBasedStateMachine):
                 for size in sizes
             ]
         assert seqs == list(range(self.given + 1, self.given + 1 + len(sizes)))
-        self.given = seqs[-1]
+        self.given = self.store.snapshot.next_seq - 1  # thinning takes some as well
         for row in rows_of(self.store):
             self.digests.setdefault(row.seq, row.digest)
         self.note_drops()
@@ -420,3 +425,80 @@ class SpoolMachine(RuleBasedStateMachine):
 
 TestSpoolMachine = SpoolMachine.TestCase
 TestSpoolMachine.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+
+
+def hour(number: int) -> Batch:
+    """A minute's ticks of that hour: 20 noisy gauges, and a total that counts the hours."""
+    noise = np.random.default_rng(number).normal(230, 1, (20, 60)).astype("<f4")
+    columns = [Column(alias, F32LE, noise[alias], all_present(60)) for alias in range(20)]
+    columns.append(Column(20, I64LE, np.full(60, number, "<i8"), all_present(60), -2))
+    origin_then = replace(origin(), boottime_ms=HOUR_MS * number)
+    return Batch(
+        origin_then, HASH, T0 + HOUR_MS * number, (Group(np.arange(60, dtype=np.int64) * 1000, tuple(columns)),)
+    )
+
+
+T0, HOUR_MS, DAY_MS = 1_699_920_000_000, 3_600_000, 86_400_000
+HASH = description_hash(b"what there is")
+
+
+@pytest.mark.parametrize("days", [25, pytest.param(180, marks=pytest.mark.long)])
+def test_half_a_year_alone_leaves_every_alarm_every_days_total_and_a_state_that_can_be_told(
+    days: int, opened: Opened
+) -> None:
+    """With a reboot each week, and a broker that answers now and then while no server does."""
+    quota = 1_200_000
+    store = opened(quota)
+    with store.transaction():
+        store.put(birth(b"what there is"), urgent=True)
+    for number in range(24 * days):
+        with store.transaction():
+            store.put(hour(number), urgent=False)
+        if number % 12 == 0:
+            with store.transaction():
+                store.put(event(number), urgent=True)
+        if number % 240 == 100:  # a connection: something is sent, to nobody
+            for keep, ahead in ((BIRTH, 0), (WANTED, 0), (EXPENDABLE, 64)):
+                if rows := store.read(0, 8 << 10, keep):
+                    with store.transaction():
+                        store.claim(keep, store.unclaimed(keep, [row.seq for row in rows]), ahead)
+        if number % 168 == 0:
+            store.close()
+            store = opened(quota)
+        assert store.snapshot.bytes <= quota
+    kept = [decode(row.payload) for row in rows_of(store)]
+    alarms = {one.data["number"] for one in kept if isinstance(one, Event)}
+    assert alarms == set(range(0, 24 * days, 12))
+    totals = {t for one in kept if isinstance(one, Batch) for g in one.groups for t in (g.times + one.t0).tolist()}
+    assert {t // DAY_MS for t in totals} == set(range(T0 // DAY_MS, T0 // DAY_MS + days)), "a day's total is gone"
+    newest = max(one.t0 for one in kept if isinstance(one, Batch))
+    assert newest == T0 + HOUR_MS * (24 * days - 1)
+    assert store.description(HASH) == b"what there is"
+    snapshot = store.snapshot
+    state = State(
+        *(GATEWAY, snapshot.incarnation, bytes(16), 1, 1, True, T0, origin().clock),
+        *(snapshot.first_kept, snapshot.next_seq, snapshot.dropped),
+    )
+    assert decode(encode(state)) == state
+    assert snapshot.counters.dropped_quota == 0
+    assert len(snapshot.dropped) < 100
+
+
+def test_a_file_of_version_1_is_taken_over_and_nothing_of_it_is_said_again(opened: Opened, tmp_path: Path) -> None:
+    store = opened(1 << 20)
+    with store.transaction():
+        store.put(birth(b"what there is"), urgent=True)
+        for number in range(10):
+            store.put(batch(number), urgent=False)
+            store.put(event(number), urgent=True)
+    store.close()
+    with closing(sqlite3.connect(tmp_path / "spool.db")) as database:
+        database.executescript(
+            "DROP TABLE claimed; DROP INDEX spooled_by_place; ALTER TABLE spooled DROP COLUMN place;"
+            "PRAGMA user_version = 1;"
+        )
+    store = opened(1 << 20)
+    assert [row.seq for row in rows_of(store)] == list(range(1, 22))
+    assert [row.seq for row in store.read(0, 1 << 20, WANTED)] == list(range(3, 22, 2))
+    assert store.unclaimed(EXPENDABLE, range(2, 21, 2)) == []
+    assert store.unclaimed(WANTED, range(3, 22, 2)) == []

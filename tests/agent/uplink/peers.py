@@ -188,9 +188,9 @@ async def until(predicate: Callable[[], bool], timeout: float = 10.0) -> None:
 
 @asynccontextmanager
 async def gateway(
-    broker: City, folder: Path, *, window_bytes: int = 1 << 20, to: Broker | None = None
+    broker: City, folder: Path, *, window_bytes: int = 1 << 20, to: Broker | None = None, quota: int = QUOTA
 ) -> AsyncIterator[Gateway]:
-    async with Spool(folder / "spool.db", QUOTA, group_s=0.005) as spool, asyncio.TaskGroup() as tasks:
+    async with Spool(folder / "spool.db", quota, group_s=0.005) as spool, asyncio.TaskGroup() as tasks:
         commands: list[Command] = []
 
         async def on_command(command: Command) -> None:

@@ -2,17 +2,19 @@
 
 import asyncio
 import os
+import re
 import tty
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from pymodbus import FramerType
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from drivers.base import Line, LineConfig, LineDown, Reading, Refused, Span
+from drivers.base import Family, Line, LineConfig, LineDown, Pipelined, Reading, Refused, Span
 from drivers.catalog import BUILTIN
 from protocols.quality import Quality
 
@@ -167,3 +169,29 @@ async def test_a_host_that_cannot_even_be_looked_up_is_a_line_that_is_down(drive
     line = BUILTIN[driver].create_line(LineConfig(driver, f"{host}:502"))
     with pytest.raises(LineDown, match="no connection"):
         await line.open()
+
+
+def test_a_line_has_as_many_requests_under_way_as_the_bus_is_told() -> None:
+    family = BUILTIN["modbus-tcp"]
+    assert isinstance(family, Family)
+    lines = [
+        family.create_line(LineConfig("modbus-tcp", "127.0.0.1:502", options=family.options(given, Path())))
+        for given in ({}, {"pipeline": 3})
+    ]
+    assert [line.depth for line in lines if isinstance(line, Pipelined)] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"pipeline": 0}, "pipeline is 0; it is a whole number from 1 to 16"),
+        ({"pipeline": True}, "pipeline is True; it is a whole number from 1 to 16"),
+        ({"pipeline": "4"}, "pipeline is '4'; it is a whole number from 1 to 16"),
+        ({"pipelines": 4}, "pipelines is not known; there is pipeline"),
+    ],
+)
+def test_an_option_that_cannot_be_is_told_with_what_would_be(given: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(complaint)):
+        BUILTIN["modbus-tcp"].options(given, Path())
+    with pytest.raises(ValueError, match="this driver has no options"):
+        BUILTIN["modbus-rtu"].options(given, Path())

@@ -1,13 +1,14 @@
 """The line against devices that are silent, late, garbled, chatty or gone, on a pty and inside TCP."""
 
 import asyncio
+import math
 import random
-from collections import deque
+from collections import Counter, deque
 from decimal import Decimal
 
 import pytest
 
-from drivers.base import LineConfig, LineDown, Nonsense, NotSent, Refused, Span, Unreachable
+from drivers.base import DeviceError, LineConfig, LineDown, Nonsense, NotSent, Refused, Span, Unreachable
 from drivers.modbus.rtu_line import RtuLine
 from drivers.modbus.template import load_model
 from drivers.transport.serial_port import SerialPort
@@ -16,8 +17,10 @@ from protocols.modbus.frame import Frame
 from protocols.modbus.pdu import ExceptionResponse, unpack_registers
 from protocols.modbus.rtu import encode_rtu
 from tests.drivers.modbus.conftest import FIRST_TWO, PtyPeer, SocketPeer, answer, registers
+from tests.drivers.modbus.faulty import REQUESTS, Devices, proof
 
 NEXT_TWO = Span("holding", 10, 2)
+SPANS = [FIRST_TWO, NEXT_TWO, Span("holding", 20, 7), Span("input", 0, 2), Span("coil", 0, 32)]  # as REQUESTS
 LONG = 2.0
 
 
@@ -164,22 +167,41 @@ async def test_every_answer_of_a_device_that_is_slow_at_random_is_its_own(
     assert serial_line.late > 0
 
 
-async def test_a_device_that_answers_twice_misleads_at_most_once(serial_line: RtuLine, pty_peer: PtyPeer) -> None:
-    """The second copy comes while the next request is under way; after that, fences bring both in step."""
+class FaultyDevices(Devices):
+    """On a pty, in real time."""
 
-    def script(frame: Frame) -> list[bytes | float | None]:
-        pty_peer.script = lambda later: [0.03, encode_rtu(answer(later, len(pty_peer.requests)))]
-        copy = encode_rtu(answer(frame, len(pty_peer.requests)))
-        return [copy, 0.01, copy]
+    def __init__(self, peer: PtyPeer, seed: int, patience_s: float) -> None:
+        super().__init__(seed, 0.1, (0.0, 0.003), 3 * patience_s)
+        self._peer = peer
+        peer.script = self.script
 
-    pty_peer.script = script
-    wrong = 0
-    for _ in range(6):
-        before = len(pty_peer.requests)
-        (value, _) = unpack_registers(await serial_line.read(9, FIRST_TWO, LONG))
-        wrong += value <= before
-        await asyncio.sleep(0.05)
-    assert wrong <= 1
+    def script(self, frame: Frame) -> list[bytes | float | None]:
+        self.now = asyncio.get_running_loop().time()
+        self.hear(encode_rtu(frame))
+        while self.next_at() < math.inf:
+            asyncio.get_running_loop().call_at(self.next_at(), self._peer.send, self.take())
+        return []
+
+
+@pytest.mark.parametrize(
+    "polls", [200, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(1800)])], ids=str
+)
+async def test_no_poll_of_devices_that_answer_late_twice_or_broken_gives_a_wrong_value(
+    serial_line: RtuLine, pty_peer: PtyPeer, polls: int
+) -> None:
+    patience_s, ends = 0.05, Counter[str]()
+    devices = FaultyDevices(pty_peer, polls, patience_s)
+    for _ in range(polls):
+        table, request = devices.choose.choice(list(zip(SPANS, REQUESTS, strict=True)))
+        try:
+            data = await serial_line.read(devices.choose.randrange(1, 4), table, patience_s)
+        except DeviceError as error:
+            ends[type(error).__name__] += 1
+        else:
+            assert data == proof(devices.asked, request)[2:], f"poll {ends.total()}, request {devices.asked}"
+            ends["good"] += 1
+    assert ends["good"] > 0.8 * polls
+    assert serial_line.late > 0
 
 
 async def test_late_bytes_between_requests_are_dropped(serial_line: RtuLine, pty_peer: PtyPeer) -> None:

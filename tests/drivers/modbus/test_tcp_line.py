@@ -105,7 +105,51 @@ async def test_where_nobody_listens_the_line_is_down(tcp_peer: SocketPeer) -> No
 
 
 async def test_transactions_start_again_behind_the_highest(tcp_line: TcpLine, tcp_peer: SocketPeer) -> None:
-    tcp_line._transaction = 0xFFFE
+    tcp_line._dialogue._transaction = 0xFFFE
     for _ in range(3):
         await tcp_line.read(1, FIRST_TWO, LONG)
     assert [frame.transaction for frame in tcp_peer.requests] == [0xFFFF, 0, 1]
+
+
+async def test_several_requests_are_under_way_at_once_and_each_has_its_own_answer(tcp_peer: SocketPeer) -> None:
+    """The peer keeps three requests and answers them backwards."""
+    kept: list[bytes] = []
+
+    def script(frame: Frame) -> list[bytes | float | None]:
+        kept.append(encode_tcp(answer(frame)))
+        return [b"".join(reversed(kept))] if len(kept) == 3 else []
+
+    tcp_peer.script = script
+    line = TcpLine(f"127.0.0.1:{tcp_peer.port}", depth=3)
+    await line.open()
+    answers = await line.read_many([(1, Span("input", address, 2)) for address in (7, 20, 40)], LONG)
+    assert [unpack_registers(one) for one in answers if isinstance(one, bytes)] == [(7, 8), (20, 21), (40, 41)]
+    assert line.turnaround_ms(1) is not None
+    await line.close()
+
+
+async def test_of_several_requests_the_refused_and_the_silent_are_told_in_their_places(tcp_peer: SocketPeer) -> None:
+    def script(frame: Frame) -> list[bytes | float | None]:
+        if frame.unit == 2:
+            return []
+        refused = frame.pdu[2] == 10
+        return [encode_tcp(frame.reply(ExceptionResponse(3, 2).encode()) if refused else answer(frame))]
+
+    tcp_peer.script = script
+    line = TcpLine(f"127.0.0.1:{tcp_peer.port}", depth=2)
+    await line.open()
+    asked = [(1, FIRST_TWO), (2, FIRST_TWO), (1, Span("holding", 10, 2)), (2, FIRST_TWO), (1, FIRST_TWO)]
+    answers = await line.read_many(asked, 0.1)
+    assert [type(one) for one in answers] == [bytes, Unreachable, Refused, Unreachable, bytes]
+    assert [frame.unit for frame in tcp_peer.requests] == [1, 2, 1, 2, 1]
+    await line.close()
+
+
+async def test_a_connection_that_is_lost_under_several_requests_is_told_once(tcp_peer: SocketPeer) -> None:
+    tcp_peer.script = lambda _: [None]
+    line = TcpLine(f"127.0.0.1:{tcp_peer.port}", depth=2)
+    await line.open()
+    with pytest.raises(LineDown, match="connection lost"):
+        await line.read_many([(1, FIRST_TWO)] * 3, LONG)
+    assert await line.read_many([], LONG) == []
+    await line.close()

@@ -124,7 +124,7 @@ async def test_a_frame_that_stops_is_told_before_the_timeout(exchange: Exchange[
 async def test_a_line_that_is_never_quiet_is_told_and_not_talked_over(
     exchange: Exchange[Frame], peer: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drivers.transport.exchange.DRAIN_MOST_S", 0.2)
+    monkeypatch.setattr("drivers.transport.transaction.DRAIN_MOST_S", 0.2)
     loop = asyncio.get_running_loop()
     chatter = [loop.call_later(0.005 * n, peer.sends, b"\x55") for n in range(100)]
     await asyncio.sleep(SHORT)

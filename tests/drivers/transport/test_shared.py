@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from drivers.base import LineDown, Model, Nonsense, Reading, Span, Unit, Unreachable
-from drivers.transport.exchange import DRAIN_QUIET_S
 from drivers.transport.shared import SharedLine
 from drivers.transport.stream import ByteStream
+from drivers.transport.transaction import DRAIN_QUIET_S
 
 SPAN = Span("any", 0, 1)
 
@@ -175,3 +175,16 @@ async def test_somebody_who_never_stops_talking_is_told_of(echo: Echo, monkeypat
         with pytest.raises(Nonsense, match="who is talking"):
             await line.read(7, SPAN, 1)
         talking.cancel()
+
+
+class Learner(Speaker):
+    def turnaround_ms(self, unit: Any) -> float | None:
+        return float(unit)
+
+
+def test_how_long_a_device_thinks_is_told_by_its_own_protocol_if_it_knows(echo: Echo) -> None:
+    line = SharedLine(
+        echo, lambda stream, word: (Learner if word else Speaker)(stream, word), {7: b"lamp?", "112233": b""}
+    )
+    assert line.turnaround_ms(7) == 7.0
+    assert line.turnaround_ms("112233") is None

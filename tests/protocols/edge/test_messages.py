@@ -2,6 +2,7 @@ import contextlib
 import hashlib
 import math
 import zlib
+from dataclasses import replace
 from decimal import Decimal
 
 import cbor2
@@ -26,6 +27,7 @@ from protocols.edge.messages import (
     Clock,
     ClockState,
     Command,
+    Configuration,
     DeviceHealth,
     DropCause,
     Dropped,
@@ -300,7 +302,7 @@ def test_a_field_of_a_later_version_is_ignored() -> None:
         (3, 6, [True, None]),
         (3, 6, [0, -1]),
         (3, 11, [[9, 1, 1]]),
-        (3, 11, [[1, 9, 4]]),
+        (3, 11, [[1, 9, 5]]),
         (3, 11, [[True, 9, 1]]),
         (3, 12, [["a", 1, 0, ""]]),
         (3, 12, [["a", True, 2**60, ""]]),
@@ -372,3 +374,12 @@ def test_an_acknowledgement_digest_is_the_one_of_the_specification() -> None:
     assert digests[0] == hashlib.sha256(b"one").digest()
     assert acknowledgement_digest(digests) == hashlib.sha256(digests[0] + digests[1]).digest()[:8]
     assert acknowledgement_digest(digests) != acknowledgement_digest(digests[::-1])
+
+
+def test_a_gateway_that_tells_its_configuration_is_understood_and_one_that_does_not_as_well() -> None:
+    state = State(GATEWAY, 1, BOOT, 1, 1, True, 0, Clock(ClockState.UNSET), 1, 2)
+    for told in (None, Configuration(3, bytes(32), True, "no answer"), Configuration(0, bytes(range(32)))):
+        one = replace(state, configuration=told)
+        assert decode(encode(one)) == one
+    with pytest.raises(RemoteProtocolError, match="a configuration is"):
+        decode(cbor2.dumps(cbor2.loads(encode(state)) | {16: [1, b"short", True, ""]}))

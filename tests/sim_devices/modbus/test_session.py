@@ -131,7 +131,8 @@ def test_a_faulty_answer_is_recorded_with_its_fault_and_a_missing_one_not_at_all
         bench.faults.add("one", Fault(kind))
         Session(bench.slaves, tcp=False, gateway=False).receive(encode_rtu(Frame(1, SET_POINT.encode())), NOW)
     recorded = [fault for *_, fault in bench.journal]
-    assert recorded == ["slow", "late", "noisy", "wrong-crc", "wrong-unit", "duplicate"]
+    answered = ["slow", "late", "noisy", "wrong-crc", "wrong-unit", "duplicate"]
+    assert recorded == [*answered, "ringing", "bit-error", "collision", "half-speed"]
 
 
 def test_a_device_that_refuses_with_an_exception_has_done_nothing() -> None:

@@ -25,6 +25,7 @@ from fleet_server.kernel.errors import Invalid, NotFound
 from fleet_server.kernel.ports import (
     ChannelNow,
     CommandView,
+    ConfigurationNow,
     DeliveryProof,
     DeviceHealthNow,
     DeviceNow,
@@ -128,6 +129,7 @@ class FakeCity:
         self.commands: list[CommandView] = []
         self.quarantined: list[QuarantineItem] = []
         self.offline: set[str] = set()
+        self.configurations: dict[str, ConfigurationNow] = {}
         self.faults: dict[tuple[str, str], Quality] = {}
         self.causes: dict[str, str] = {}  # by device: what its gateway says is wrong
         self.dropped = self.missing = False
@@ -281,6 +283,7 @@ class FakeCity:
                 512 << 20,
                 seen,
                 health,
+                configuration=self.configurations.get(code),
             )
         return found
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from fleet_server.kernel.ports import QuarantineItem
+from fleet_server.kernel.ports import ConfigurationNow, QuarantineItem
 from protocols.citycode import mint
 from protocols.quality import Quality
 
@@ -228,3 +228,18 @@ async def test_a_long_list_has_pages_and_streams_all_that_a_page_shows(browse: h
     assert "433 devices" in first
     assert 'rel="next"' in first
     assert 'rel="next"' not in last
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", ("on trial", "last refused:")), ("zh", ("试运行中", "最近被拒绝："))]
+)
+async def test_a_gateway_page_says_which_configuration_runs_and_why_the_last_was_refused(
+    browse: httpx.AsyncClient, city: Any, language: str, words: tuple[str, str]
+) -> None:
+    asked = {"accept-language": language}
+    assert "data-configuration" not in (await browse.get(f"/gateways/{EAST}", headers=asked)).text
+    city.configurations[EAST] = ConfigurationNow(4, "ab" * 32, True, "no answer from <Meter>")
+    page = (await browse.get(f"/gateways/{EAST}", headers=asked)).text
+    assert f'data-configuration="{"ab" * 32}">4<' in page
+    assert words[0] in page
+    assert f"{words[1]} no answer from &lt;Meter&gt;" in page

@@ -1,0 +1,53 @@
+"""Output that comes late, given the time and the quality of the tick it is of."""
+
+import numpy as np
+
+from agent.dsp.arrays import Mask, Times
+from agent.pipeline.ticks import Ticks
+from protocols.quality import Quality
+
+
+class Aligned:
+    """Output row i is of tick i - delay; a stream that began after that tick has forgotten it."""
+
+    def __init__(self, delay: int, channels: int) -> None:
+        self._delay = delay
+        self._pending: Ticks | None = None
+        self._begins: Mask = np.zeros((0, channels), bool)
+
+    def times(self, times: Times) -> Times:
+        """The times that rows of the next block are of; of rows from before the first tick, the first's."""
+        if not self._delay:
+            return times
+        told = times if self._pending is None else np.concatenate([self._pending.times, times])
+        return told[np.maximum(np.arange(len(told) - len(times), len(told)) - self._delay, 0)]
+
+    def process(self, now: Ticks, begins: Mask) -> Ticks:
+        """`now.numbers` are the output rows, all else of `now` is of the ticks that went in."""
+        if not self._delay:
+            return now
+        if now.clean and (self._pending is None or self._pending.clean) and not (self._begins.any() or begins.any()):
+            return self._clean(now)
+        told = now if self._pending is None else Ticks.joined(self._pending, now)
+        began = np.concatenate([self._begins, begins])
+        done = max(0, len(told.times) - self._delay)
+        all_of_now = len(now.times) >= self._delay
+        self._pending = told.rows(slice(done, None))._replace(clean=now.clean and all_of_now)
+        self._begins = began[done:]
+        ready = told.rows(slice(0, done))
+        ready = ready._replace(numbers=now.numbers[len(now.times) - done :])  # before it, rows of no tick
+        if not began.any():
+            return ready
+        count = np.cumsum(began, axis=0)
+        forgotten = count[self._delay :] > count[:done]
+        value = ready.value & ~forgotten
+        quality = np.where(forgotten & ready.value, np.uint16(Quality.BAD_NO_COMMUNICATION), ready.quality)
+        return ready._replace(value=value, quality=quality, clean=False)
+
+    def _clean(self, now: Ticks) -> Ticks:
+        """The same, where there is nothing to forget and all is Good: only the times move."""
+        times = now.times if self._pending is None else np.concatenate([self._pending.times, now.times])
+        done = max(0, len(times) - self._delay)
+        rest = np.zeros((len(times) - done, now.numbers.shape[1]))
+        self._pending, self._begins = Ticks.all_good(times[done:], rest), np.zeros(rest.shape, bool)
+        return Ticks.all_good(times[:done], now.numbers[len(now.times) - done :])

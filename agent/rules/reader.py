@@ -1,0 +1,146 @@
+"""The tables [[rule]] of a configuration: every mistake with its line, and what it may have meant."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from agent.settings import Config
+from agent.toml import Table, nearest
+from protocols.errors import LocalProtocolError
+from protocols.rules import FormError, Rule, compares, from_plain, with_ages
+
+if TYPE_CHECKING:
+    from agent.commands import Targets  # numpy comes with it
+    from protocols.edge.birth import ChannelDescription
+
+MAX_RULES = 256
+AGE_PERIODS, AGE_MS = 5, 2000  # three polls may fail; two periods are the despiker's, and the rest the way through
+
+
+class Reach(NamedTuple):
+    """What a gateway's rules can see, by device code and channel name, and what they can write."""
+
+    channels: "Mapping[str, Mapping[str, ChannelDescription]]"
+    targets: "Targets"
+
+
+def reach(config: Config) -> Reach:
+    """Of a gateway whose models are loaded."""
+    from agent.commands import Target
+    from agent.pipeline import describe_channels
+    from agent.site import device_plan
+
+    channels, targets = {}, {}
+    for device in (device for bus in config.buses for device in bus.devices):
+        model = config.models[device.driver, device.model]
+        channels[device.code] = {one.name: one for one in describe_channels([device_plan(device, model)])}
+        targets[device.code] = {one.name: Target(0, 0, number, one) for number, one in enumerate(model.channels)}
+    return Reach(channels, targets)
+
+
+def read(tables: Sequence[Table]) -> tuple[tuple[Table, Rule], ...]:
+    """The rules whose form is right, each with its table; no two of one name."""
+    found: list[tuple[Table, Rule]] = []
+    names: dict[str, int] = {}
+    for number, table in enumerate(tables):
+        try:
+            rule = from_plain(table.raw())
+        except FormError as error:
+            hint = next(filter(None, (nearest(key, error.known) for key in error.given)), "")
+            table.document.complain((*table.where, *error.path), f"{error.message}{hint}")
+            continue
+        if rule.name in names:
+            table.complain("name", f"{rule.name!r} stands twice; the other is number {names[rule.name]}")
+        names.setdefault(rule.name, number)
+        found.append((table, rule))
+    if len(found) > MAX_RULES:
+        found[MAX_RULES][0].complain(None, f"a gateway has at most {MAX_RULES} rules")
+    return tuple(found)
+
+
+def check(read_rules: Iterable[tuple[Table, Rule]], reach: Reach) -> tuple[Rule, ...]:
+    """The rules with an age limit everywhere. Complains of channels that are not there or have no period for the limit,
+    of writes that the executor would refuse, and of rules that would drive each other round."""
+    pairs = tuple(read_rules)
+    for table, rule in pairs:
+        for one in compares(rule.when):
+            problem = _unseen(one.device, one.channel, reach.channels)
+            if problem:
+                table.complain("when", problem)
+            elif one.max_age_ms is not None:
+                period = reach.channels[one.device][one.channel].period_ms
+                if one.max_age_ms < period:
+                    least = f"{period / 1000:g} s"
+                    table.complain("when", f"{one.channel} comes every {least}: max_age_s must be at least that")
+        for number, write in enumerate(rule.writes):
+            for device, channel in ((need.device, need.channel) for need in write.requires):
+                if problem := _unseen(device, channel, reach.targets):
+                    table.document.complain((*table.where, "write", number, "requires"), problem)
+            if problem := _unwritable(rule, number, reach.targets):
+                table.document.complain((*table.where, "write", number), problem)
+    for table, circle in _circles(pairs):
+        table.complain("write", f"it would drive itself, by way of what it writes: {' -> '.join(circle)}")
+
+    def age(device: str, channel: str) -> int:
+        seen = reach.channels.get(device, {}).get(channel)
+        return AGE_MS + AGE_PERIODS * (seen.period_ms if seen is not None else 0)
+
+    return tuple(with_ages(rule, age) for _, rule in pairs)
+
+
+def _unseen(device: str, channel: str, known: Mapping[str, Mapping[str, object]]) -> str:
+    if device not in known:
+        return f"this gateway has no device {device}{nearest(device, known)}"
+    if channel not in known[device]:
+        return f"device {device} has no channel {channel!r}{nearest(channel, known[device])}"
+    return ""
+
+
+def _unwritable(rule: Rule, number: int, targets: "Targets") -> str:
+    from agent.commands import Result, gate
+    from agent.rules.orders import order
+    from protocols.edge.messages import encode
+
+    write = rule.writes[number]
+    if problem := _unseen(write.device, write.channel, targets):
+        return problem
+    command = order(rule, write, gateway="", incarnation=1, now_utc_ms=0)
+    answer = gate(command, targets)
+    if isinstance(answer, Result):
+        return answer.detail
+    try:
+        encode(command)  # as the intent on disk
+    except LocalProtocolError as error:
+        return str(error)
+    return ""
+
+
+def _circles(pairs: Sequence[tuple[Table, Rule]]) -> Iterable[tuple[Table, list[str]]]:
+    """Each circle of rules in which one writes the very channel that the next looks at, once."""
+    readers: dict[tuple[str, str], list[int]] = {}
+    for index, (_, rule) in enumerate(pairs):
+        # A channel's statistics follow the channel.
+        for seen in {(one.device, one.channel.partition(".")[0]) for one in compares(rule.when)}:
+            readers.setdefault(seen, []).append(index)
+    follow = [
+        sorted({after for write in rule.writes for after in readers.get((write.device, write.channel), ())})
+        for _, rule in pairs
+    ]
+    done: set[int] = set()
+    for start in range(len(pairs)):
+        path = [] if start in done else _way_back(start, follow)
+        done.update(path)
+        if path:
+            yield pairs[start][0], [pairs[index][1].name for index in (*path, start)]
+
+
+def _way_back(start: int, follow: Sequence[Sequence[int]]) -> list[int]:
+    """The shortest way from `start` to itself, without the return; empty if there is none."""
+    ways, seen = [[start]], set[int]()
+    for way in ways:
+        for after in follow[way[-1]]:
+            if after == start:
+                return way
+            if after not in seen:
+                seen.add(after)
+                ways.append([*way, after])
+    return []

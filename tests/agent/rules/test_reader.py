@@ -1,0 +1,132 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agent import config
+from agent.rules.reader import AGE_MS, AGE_PERIODS
+from agent.toml import ConfigError
+from drivers import catalog
+from protocols.rules import Rule, compares
+
+Write = Callable[..., Path]
+
+
+def device(code: str, model: str, unit: int, more: str = "") -> str:
+    return f'\n[[bus.device]]\ncode = "{code}"\nname = "D{unit}"\nmodel = "{model}"\nunit = {unit}\n{more}'
+
+
+@pytest.fixture
+def rules_of(write_config: Write) -> Callable[[str], tuple[Rule, ...]]:
+    from protocols import citycode
+
+    codes = {number: citycode.mint("D", f"110114900100{number:04d}").text for number in (1, 2)}
+
+    def read(text: str) -> tuple[Rule, ...]:
+        more = device(codes[1], "meter_1p", 1, "channel.voltage.window_s = 10\n")
+        more += device(codes[2], "lamp_controller", 2)
+        path = write_config(devices=0, more=more + text.replace("METER", codes[1]).replace("LAMP", codes[2]))
+        return config.load(path, {}, catalog.BUILTIN).rules
+
+    return read
+
+
+RULE = """
+[[rule]]
+name = "overvoltage"
+when = { device = "METER", channel = "voltage", above = 250, back = 245 }
+hold_s = 3
+[[rule.event]]
+kind = "overvoltage"
+severity = 3
+[[rule.write]]
+device = "LAMP"
+channel = "relay"
+value = 0
+"""
+Rules = Callable[[str], tuple[Rule, ...]]
+
+
+def test_a_rule_is_read_with_an_age_limit_by_its_channels_period(rules_of: Rules) -> None:
+    (rule,) = rules_of(RULE)
+    assert (rule.name, rule.hold_ms, rule.repeat_ms) == ("overvoltage", 3000, 10_000)
+    assert [one.max_age_ms for one in compares(rule.when)] == [AGE_MS + AGE_PERIODS * 1000]
+
+
+def test_a_statistic_of_a_channel_can_be_looked_at(rules_of: Rules) -> None:
+    (rule,) = rules_of(RULE.replace('"voltage"', '"voltage.mean"'))
+    assert [one.max_age_ms for one in compares(rule.when)] == [AGE_MS + AGE_PERIODS * 10_000]
+
+
+def test_a_gateway_without_rules_has_none(rules_of: Rules) -> None:
+    assert rules_of("") == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "words"),
+    [
+        ("hold_s", "hold", "rule[0].hold", "no such key here; did you mean 'hold_s'?"),
+        ("above", "abov", "rule[0].when", "did you mean 'above'?"),
+        ('"voltage"', '"voltge"', "rule[0].when", "no channel 'voltge'; did you mean 'voltage"),
+        ('device = "METER"', 'device = "D1101149001000009"', "rule[0].when", "no device D1101149001000009"),
+        ("back = 245", "back = 255", "rule[0].when.back", "never come back"),
+        ("back = 245", "max_age_s = 0.5", "rule[0].when", "voltage comes every 1 s: max_age_s"),
+        ('"relay"', '"rely"', "rule[0].write[0]", "no channel 'rely'; did you mean 'relay'?"),
+        ('"relay"', '"lamp_power"', "rule[0].write[0]", "cannot be written"),
+        ('"relay"\nvalue = 0', '"dim_setpoint"\nvalue = 101', "rule[0].write[0]", "101.0 is not between 0 and 100"),
+        ('"relay"\nvalue = 0', '"relay"\nvalue = 2', "rule[0].write[0]", "none of the states"),
+        (
+            "value = 0",
+            'value = 0\nrequires = [{ device = "LAMP", channel = "rlay", low = 0, high = 0 }]',
+            "rule[0].write[0].requires",
+            "did you mean 'relay'?",
+        ),
+        (
+            "value = 0",
+            'value = 0\nrequires = [{ device = "LAMP", channel = "relay", low = 1.25e-17, high = 1 }]',
+            "rule[0].write[0]",
+            "no decimal fraction of 64 bits",
+        ),
+        ('kind = "overvoltage"\nseverity = 3', 'kind = "overvoltage"', "rule[0].event[0]", "'severity' is missing"),
+        (
+            'device = "METER", channel = "voltage", above = 250, back = 245',
+            'device = "LAMP", channel = "relay", equals = 1',
+            "rule[0].write",
+            "it would drive itself, by way of what it writes: overvoltage -> overvoltage",
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_line_key_and_suggestion(
+    rules_of: Rules, old: str, new: str, key: str, words: str
+) -> None:
+    assert old in RULE
+    with pytest.raises(ConfigError) as caught:
+        rules_of(RULE.replace(old, new, 1))
+    (problem,) = caught.value.problems
+    assert f": {key}: " in problem
+    assert words in problem
+    assert int(problem.split(":")[1]) > 20
+
+
+def test_rules_that_drive_each_other_round_are_refused_once(rules_of: Rules) -> None:
+    circle = """
+[[rule]]
+name = "{name}"
+when = {{ device = "LAMP", channel = "{seen}", above = 0 }}
+[[rule.write]]
+device = "LAMP"
+channel = "{written}"
+value = 1
+"""
+    first = circle.format(name="a", seen="relay", written="dim_setpoint")
+    second = circle.format(name="b", seen="dim_setpoint", written="relay")
+    assert len(rules_of(first)) == 1
+    with pytest.raises(ConfigError) as caught:
+        rules_of(first + second)
+    (problem,) = caught.value.problems
+    assert "a -> b -> a" in problem
+
+
+def test_two_rules_of_one_name_are_refused(rules_of: Rules) -> None:
+    with pytest.raises(ConfigError, match="stands twice; the other is number 0"):
+        rules_of(RULE + RULE)

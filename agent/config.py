@@ -356,6 +356,7 @@ class _Reader:
             bands_hz=table.pairs("bands_hz"),
             deadband=_optional(table, "deadband"),
             heartbeat_s=table.number("heartbeat_s", 60.0, low=1, high=86_400),
+            period_ms=self._slower(table, period_ms, steady=steady),
         )
         table.done()
         if model is None:
@@ -366,11 +367,26 @@ class _Reader:
             return config
         from agent import pipeline  # numpy, and so only where models are
 
-        filters = pipeline.FilterConfig(**asdict(config))
+        settings = asdict(config)
+        period_ms = settings.pop("period_ms") or period_ms
+        filters = pipeline.FilterConfig(**settings)
         for problem in pipeline.problems(filters, channels[name], period_ms, steady=steady):
             key = problem.partition(" ")[0]
             table.complain(key if table.has(key) else None, problem)
         return config
+
+    def _slower(self, table: Table, period_ms: int, *, steady: bool) -> int | None:
+        """The channel's own period."""
+        if not table.has("period_s"):
+            return None
+        own = round(1000 * table.number("period_s", low=0.01, high=86_400))
+        if not steady:
+            table.complain("period_s", "this device reports when it likes: nobody reads a channel of it less often")
+        elif own <= period_ms or own % period_ms:
+            table.complain("period_s", f"must be a multiple of the device's period, {period_ms / 1000:g} s")
+        else:
+            return own
+        return None
 
     def _position(self, table: Table) -> tuple[float, float] | None:
         match table.numbers("position", 2):

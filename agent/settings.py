@@ -39,6 +39,7 @@ class ChannelConfig:
     bands_hz: tuple[tuple[float, float], ...] = ()
     deadband: float | None = None
     heartbeat_s: float = 60.0
+    period_ms: int | None = None  # where it is read less often than the device
 
 
 @dataclass(frozen=True)

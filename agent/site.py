@@ -70,7 +70,14 @@ def build(config: Config, before: Site | None = None, keeps: Collection[tuple[st
             one = known[bus.name, device.code] if (bus.name, device.code) in keeps else None
             if one is None:
                 index, next_index = next_index, next_index + 1
-                one = Device(index, device.code, device.name, device.unit, device.period_ms, model, device.priority)
+                slower = {
+                    at: own
+                    for at, channel in enumerate(model.channels)
+                    if channel.name in device.channels and (own := device.channels[channel.name].period_ms)
+                }
+                one = Device(
+                    *(index, device.code, device.name, device.unit, device.period_ms, model, device.priority), slower
+                )
             on_bus.append(one)
             plans.append(device_plan(device, model))
             described.append(_describe(device, bus, model))
@@ -137,8 +144,11 @@ def line_config(bus: BusConfig) -> LineConfig:
 
 
 def _plan(device: DeviceConfig, channel: Channel) -> ChannelPlan:
-    settings = device.channels.get(channel.name)
-    return ChannelPlan(channel, FilterConfig(**asdict(settings)) if settings else FilterConfig())
+    if (found := device.channels.get(channel.name)) is None:
+        return ChannelPlan(channel)
+    settings = asdict(found)
+    period_ms = settings.pop("period_ms")
+    return ChannelPlan(channel, FilterConfig(**settings), period_ms)
 
 
 def _describe(device: DeviceConfig, bus: BusConfig, model: Described) -> DeviceDescription:

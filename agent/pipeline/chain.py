@@ -41,7 +41,7 @@ class Chain:
         self._channels = [plan.channel for plan in plans]
         self._filters = plans[0].filters
         self.derived = derived
-        self._period_ms = period_ms
+        self.period_ms = period_ms
         self._factor = np.array([_power_of_ten(channel.scale) for channel in self._channels])
         self._scales = bool((self._factor != 1).any())
         self.smoother = Smoother(self._filters, len(members), period_ms) if self._filters.smooths else None
@@ -84,7 +84,7 @@ class Chain:
         """The ticks that decimation keeps; None for all of them."""
         if self._filters.decimate == 1:
             return None
-        return kept_ticks(times, self._period_ms, self._filters.decimate)
+        return kept_ticks(times, self.period_ms, self._filters.decimate)
 
     def process(self, ticks: Ticks, most_bytes: int) -> Iterable[Ready]:
         ticks, self._waiting = settled(self._waiting, ticks)
@@ -159,7 +159,7 @@ class Chain:
 
     def _statistics(self, window: Window) -> list[Cell]:
         """A window with fewer samples than it has ticks says so: OPC 10000-13 calls that sub-normal."""
-        whole = window.count >= self._window_ms // self._period_ms
+        whole = window.count >= self._window_ms // self.period_ms
         goodness = np.where(whole, np.uint16(Quality.GOOD), np.uint16(Quality.UNCERTAIN_SUB_NORMAL))
         cells = []
         for name, row in window.figures.items():

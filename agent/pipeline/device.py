@@ -31,10 +31,15 @@ class DeviceLane:
         self._channels = [one.channel for one in plan.channels]
         alike: dict[object, list[int]] = {}
         for index, one in enumerate(plan.channels):
-            alike.setdefault(one.filters, []).append(index)
+            alike.setdefault((one.filters, plan.period_of(index)), []).append(index)
         aliases = _aliases(described)
         self.chains = [
-            Chain([plan.channels[member] for member in members], members, *_named(aliases, members), plan.period_ms)
+            Chain(
+                [plan.channels[member] for member in members],
+                members,
+                *_named(aliases, members),
+                plan.period_of(members[0]),
+            )
             for members in alike.values()
         ]
         self._lanes = {id(chain): self._side_by_side(chain) for chain in self.chains}
@@ -52,7 +57,11 @@ class DeviceLane:
         if block is None:
             return []
         ready: list[Ready] = []
+        whole = block
         for chain in self.chains:
+            block = whole if chain.period_ms == self._period_ms else self._of_its_ticks(chain, whole)
+            if not len(block.times):
+                continue
             if not chain.picks:
                 ready.extend(self._as_read(chain, block))
             if chain.computes:
@@ -60,6 +69,12 @@ class DeviceLane:
             if chain.unwraps is not None:
                 ready.extend(self._totals(chain, chain.unwraps, block))
         return ready
+
+    def _of_its_ticks(self, chain: Chain, block: ReadingBlock) -> ReadingBlock:
+        """Those at which channels that are read less often were due, and those at which they were read late."""
+        period = chain.period_ms
+        due = block.times // period != (block.times - self._period_ms) // period
+        return block.rows(due | block.value[:, chain.members].any(axis=1))
 
     def _totals(self, chain: Chain, unwraps: "Unwrap", block: ReadingBlock) -> Iterable[Ready]:
         """Of the Good readings of counters; whole numbers all the way."""

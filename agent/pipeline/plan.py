@@ -17,6 +17,7 @@ MAX_ALIAS = 0xFFFF  # protocols.edge.columns: an alias is a u16
 class ChannelPlan:
     channel: Channel
     filters: FilterConfig = field(default_factory=FilterConfig)
+    period_ms: int | None = None  # its own, a multiple of the device's, where it is read less often
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,9 @@ class DevicePlan:
 
     period_ms: int
     channels: tuple[ChannelPlan, ...]
+
+    def period_of(self, channel: int) -> int:
+        return self.channels[channel].period_ms or self.period_ms
 
 
 class Output(NamedTuple):
@@ -87,7 +91,7 @@ def _period_ms(output: Output, plan: DevicePlan) -> int:
     filters = plan.channels[output.channel].filters
     if output.derived is not None and filters.window_s is not None:
         return round(filters.window_s * 1000)
-    period_ms = plan.period_ms * filters.decimate
+    period_ms = plan.period_of(output.channel) * filters.decimate
     if filters.deadband is None:
         return period_ms
     # Silence within the heartbeat is meant: nobody may call it stale or a gap.

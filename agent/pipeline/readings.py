@@ -34,6 +34,17 @@ class ReadingBlock:
     quality: npt.NDArray[np.uint16]
     clean: bool  # every number stands, and all are Good
 
+    def rows(self, chosen: Mask) -> "ReadingBlock":
+        return ReadingBlock(
+            self.times[chosen],
+            self.integers[chosen],
+            self.floats[chosen],
+            self.value[chosen],
+            self.told[chosen],
+            self.quality[chosen],
+            self.clean,
+        )
+
 
 class ReadingRows:
     """Collects readings for one device. Numbers are in the channel's own integers or floats, before its scale."""

@@ -101,6 +101,19 @@ def test_a_model_that_is_not_known_is_refused_with_the_nearest(write_config: Wri
     assert "meter_1p" in told
 
 
+def test_a_channel_may_be_read_less_often_than_its_device(write_config: Write) -> None:
+    path = write_config(more="[bus.device.channel.energy]\nperiod_s = 60\n")
+    _, device = load(path).buses[0].devices
+    assert device.channels["energy"].period_ms == 60_000
+    assert site.build(load(path)).devices[0][1].slower == {5: 60_000}
+
+
+@pytest.mark.parametrize("period_s", ["0.1", "0.05", "0.25"])
+def test_a_channel_s_period_is_a_multiple_of_its_device_s(write_config: Write, period_s: str) -> None:
+    told = refused(write_config(more=f"[bus.device.channel.energy]\nperiod_s = {period_s}\n"))
+    assert "channel.energy.period_s: must be a multiple of the device's period, 0.1 s" in told
+
+
 def test_a_counter_is_never_filtered(write_config: Write) -> None:
     told = refused(write_config(more="[bus.device.channel.energy]\ndespike = true\n"))
     assert "bus[0].device[1].channel.energy: energy is a counter" in told

@@ -514,3 +514,59 @@ def test_a_gateway_without_filters_loads_none_of_them() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"
+
+
+def slow_and_fast(filters: FilterConfig = FilterConfig()) -> Pipeline:  # noqa: B008 - it is frozen
+    """Channel 0 each tick, channel 1 each fifth."""
+    plan = DevicePlan(PERIOD, (ChannelPlan(channel("fast")), ChannelPlan(channel("slow"), filters, 5 * PERIOD)))
+    return Pipeline([plan])
+
+
+@pytest.mark.parametrize("drained_each", [1, 3, 100])
+def test_a_channel_that_is_read_less_often_is_told_at_its_own_ticks_and_is_no_gap_in_between(drained_each: int) -> None:
+    pipeline, parts = slow_and_fast(), []
+    for number in range(20):
+        both = [Reading(0, number, GOOD), *([Reading(1, number, GOOD)] if number % 5 == 0 else [])]
+        pipeline.add(0, START + number * PERIOD, Readings.of(both))
+        if number % drained_each == 0:
+            parts += drain(pipeline)
+    found = samples(parts + drain(pipeline))
+    assert values(found[0]) == list(range(20))
+    assert {time: sample.value for time, sample in found[1].items()} == {
+        START + number * PERIOD: number for number in (0, 5, 10, 15)
+    }
+    assert {sample.quality for sample in found[1].values()} == {GOOD}
+
+
+def test_a_device_that_misses_its_ticks_misses_those_of_a_slower_channel_alone() -> None:
+    pipeline = slow_and_fast()
+    for number in range(10):
+        pipeline.missed(0, START + number * PERIOD, Quality.BAD_TIMEOUT)
+    found = samples(drain(pipeline))
+    assert len(found[0]) == 10
+    assert sorted(found[1]) == [START, START + 5 * PERIOD]
+
+
+def test_a_slower_channel_that_is_read_late_is_told_when_it_was_read() -> None:
+    pipeline = slow_and_fast()
+    for number in (3, 4, 6, 7):  # the tick of both, 5, was lost
+        late = [Reading(1, 9, GOOD)] if number == 6 else []
+        pipeline.add(0, START + number * PERIOD, Readings.of([Reading(0, number, GOOD), *late]))
+    assert list(samples(drain(pipeline))[1]) == [START + 6 * PERIOD]
+
+
+def test_filters_of_a_slower_channel_run_on_its_own_ticks() -> None:
+    pipeline = slow_and_fast(FilterConfig(despike="median"))
+    for number in range(60):
+        value = 100 if number == 30 else 7
+        slow = [Reading(1, value, GOOD)] if number % 5 == 0 else []
+        pipeline.add(0, START + number * PERIOD, Readings.of([Reading(0, number, GOOD), *slow]))
+    found = samples(drain(pipeline))[1]
+    assert near(values(found), [0.7] * 10)
+    assert {sample.quality for sample in found.values()} == {GOOD}
+    assert sorted(found) == [START + number * PERIOD for number in range(0, 50, 5)]
+
+
+def test_the_birth_tells_a_slower_channel_s_own_period() -> None:
+    plan = DevicePlan(PERIOD, (ChannelPlan(channel("fast")), ChannelPlan(channel("slow"), period_ms=5 * PERIOD)))
+    assert [one.period_ms for one in describe_channels([plan])] == [PERIOD, 5 * PERIOD]

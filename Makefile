@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 VENDOR := fleet_server/web/static/vendor
 QUICK := not debian and not long and not soak
+SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-all soak bench check lint types layers fix lock clean
@@ -18,11 +19,12 @@ run: $(VENV)/city $(VENDOR)/ready ## Bring the demonstration city up; Ctrl-C sto
 	@$(BIN)/hutong-sim city --dir var/city $(ARGS)
 
 test: $(VENV)/dev $(VENDOR)/ready ## Test with Python alone, in under 5 minutes
-	$(BIN)/pytest -m '$(QUICK)' -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest -m '$(QUICK)' $(SIDE_BY_SIDE) $(ARGS)
 
 test-all: $(VENV)/dev $(VENDOR)/ready ## Add Debian's peers (mosquitto, mbpoll, chromium) and longer faults
 	$(BIN)/python -m tests.debian
-	$(BIN)/pytest -m 'not soak' $(ARGS)
+	$(BIN)/pytest -m '$(QUICK)' $(SIDE_BY_SIDE) $(ARGS)
+	$(BIN)/pytest -m '(debian or long) and not soak' $(ARGS)
 
 soak: $(VENV)/dev $(VENDOR)/ready ## Load and faults for hours (HUTONG_SOAK_HOURS, 4 by default)
 	$(BIN)/pytest -m soak --timeout 0 -s $(ARGS)

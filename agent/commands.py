@@ -249,11 +249,15 @@ class Executor:
         await self._finish(command, await self._settle(command))
 
     async def _execute(self, command: Command) -> Result:
-        target = gate(command, self._targets)
-        if isinstance(target, Result):
-            return target
-        if (refusal := await self._refusal(command)) is not None:
-            return refusal
+        while True:
+            targets = self._targets
+            target = gate(command, targets)
+            if isinstance(target, Result):
+                return target
+            if (refusal := await self._refusal(command)) is not None:
+                return refusal
+            if targets is self._targets:
+                break  # else the configuration changed while what must hold was read
         self._interlocks.written(command, self._now().boottime_ms)
         try:
             reading = await self._buses[target.bus].write(target.device, target.number, command.value)

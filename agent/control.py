@@ -75,7 +75,7 @@ def ask(data_dir: Path, name: str, *, timeout_s: float = TIMEOUT_S, **details: o
             with client.makefile("rb") as file:
                 reply: dict[str, Any] = json.loads(file.read())
         except (OSError, ValueError) as error:
-            raise NotRunning(f"no hutong-agent answers in {data_dir}: {error}") from None
+            raise NotRunning(f"{_unanswered(data_dir)}: {error}") from None
     if "error" in reply:
         raise Declined(reply["error"])
     return reply["answer"]
@@ -94,13 +94,17 @@ def _listen(data_dir: Path) -> socket.socket:
     return server
 
 
+def _unanswered(data_dir: Path) -> str:
+    return f"no hutong-agent answers in {data_dir} (does `hutong-agent run` with this file, and is it your user's?)"
+
+
 @contextmanager
 def _short(data_dir: Path) -> Iterator[str]:
     """The socket's path, through the open directory: a socket's address has 107 bytes, a path may be longer."""
     try:
         directory = os.open(data_dir, os.O_PATH | os.O_DIRECTORY)
     except OSError as error:
-        raise NotRunning(f"no hutong-agent answers in {data_dir}: {error.strerror}") from None
+        raise NotRunning(f"{_unanswered(data_dir)}: {error.strerror}") from None
     try:
         yield f"/proc/self/fd/{directory}/{NAME}"
     finally:

@@ -267,16 +267,23 @@ class Agent:
         """From one configuration to another while everything runs: what `change` says stays does not notice.
 
         All that is decided is decided without a pause, so that no reading meets half of it; then lines that are gone
-        are closed, and new ones opened.
+        are closed, and new ones opened. Where a driver's new line cannot even be made, nothing has changed.
         """
         before, fates = self.site, {bus.name: bus.fate for bus in change.buses}
         old = {bus.name: bus for bus in self.buses}
         ended = [bus for name, bus in old.items() if fates[name] is not Fate.STAYS]
+        here = list(zip(after.config.buses, after.devices, strict=True))
+        beside, lines = dict(self._beside), dict(self._lines)
         self.desk.exchange(after.config)
         for bus in ended:
             self._beside.pop(f"line {bus.name}", None)
-        here = list(zip(after.config.buses, after.devices, strict=True))
-        opened = {bus.name: self._make_bus(bus, devices) for bus, devices in here if fates[bus.name] is not Fate.STAYS}
+        try:
+            opened = {
+                one.name: self._make_bus(one, devices) for one, devices in here if fates[one.name] is not Fate.STAYS
+            }
+        except Exception:
+            self._beside, self._lines = beside, lines
+            raise
         self._flush()
         self.site = after
         self.pipeline.exchange(after.plans, after.indices)

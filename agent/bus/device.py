@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from agent.bus import planner
 from agent.bus.gather import Reads, gathered, takes_many
-from agent.bus.learned import NOTHING, Learned, Split, Turnaround, conclude
+from agent.bus.learned import NOTHING, Learned, Place, Split, Turnaround, conclude
 from agent.bus.planner import FEWEST, Request
 from agent.bus.schedule import Priority
 from agent.diagnosis.latency import Latency
@@ -32,6 +32,7 @@ from protocols.quality import Quality
 
 ILLEGAL_ADDRESS = 2  # MODBUS Application Protocol 1.1b3, 7; drivers of other families give the same code
 SILENCES = 3  # in a row, from a device that answers other requests: what it does not know, it may not even refuse
+AGAIN_MS = 60_000  # what was refused is asked for again, one place each time: a device that starts refuses all it has
 SILENT_EVERY = 20  # polls: how often that is asked again, so that it costs the others on the line next to nothing
 
 
@@ -59,7 +60,7 @@ class Device(Generic[M]):
 
 @dataclass
 class Outcome:
-    """What asking gave. `quality` and `error` are of the last request without an answer.
+    """What asking gave. `quality` and `error` are of the last request without an answer, `lost` the channels of all.
 
     `faults` are (cause, what happened) for counters and log; `requests` counts what went out.
     """
@@ -68,6 +69,7 @@ class Outcome:
     answered: bool = False  # by at least one answer, be it a refusal
     quality: Quality = Quality.GOOD
     error: DeviceError | None = None
+    lost: frozenset[int] = frozenset()
     faults: list[tuple[str, str]] = field(default_factory=list)
     requests: int = 0
 
@@ -77,6 +79,7 @@ class Outcome:
     def unanswered(self, request: Request, error: DeviceError, quality: Quality) -> None:
         self.readings += _bad(request.channels, quality)
         self.error, self.quality = error, quality
+        self.lost |= request.channels
 
     def blame(self, cause: str, request: Request, error: DeviceError) -> None:
         span = request.span
@@ -109,6 +112,8 @@ class Reader:
         self._learned = learned
         self._turnaround = Turnaround(learned.turnaround_ms)
         self._absent: frozenset[int] = frozenset()  # channels
+        self._again: Place | None = None  # the last that was refused, and is asked for once more
+        self._again_at, self._turn = 0, 0
         self._addresses_cost = False
         self._wire: dict[str, Cost] | None = None  # by space, of a line that tells
         self._planned_for = self._turnaround.expected
@@ -127,6 +132,8 @@ class Reader:
         outcome = Outcome()
         self._polls += 1
         self._reckon(line)
+        if self._absent and tick >= self._again_at:
+            self._ask_again(tick)
         plan = self._plan(self._due(tick))
         todo = deque(plan if not self._silences else self._by_silence(plan, outcome))
         splits: list[Split] = []
@@ -152,7 +159,8 @@ class Reader:
                     splits.append(Split(request, smaller))
                     todo.extendleft(reversed(smaller))
                 if not smaller:
-                    outcome.blame("refused", request, error)
+                    if request.points[0][:3] != self._again:  # that is no news
+                        outcome.blame("refused", request, error)
                     absent = error.code == ILLEGAL_ADDRESS
                     quality = Quality.BAD_CONFIGURATION_ERROR if absent else Quality.BAD_DEVICE_FAILURE
                     outcome.readings += _bad(request.channels, quality)
@@ -169,8 +177,9 @@ class Reader:
         if self._absent and (lacking := self._channels_due(tick) - frozenset(outcome.readings.channels)):
             outcome.readings += _bad(lacking, Quality.BAD_CONFIGURATION_ERROR)
         if outcome.answered:
-            self._read_at(tick)
-            self._learn(splits, answered)
+            if self._device.slower.keys().isdisjoint(outcome.lost):  # else they would wait for their next slot
+                self._read_at(tick)
+            self._learn(splits, answered, tick)
         return outcome
 
     async def probe(self, line: Line, timeout: float) -> Outcome:
@@ -282,16 +291,39 @@ class Reader:
         for place in dict.fromkeys(point[:3] for point in doubtful):
             yield from planner.plan([point for point in doubtful if point[:3] == place], model.limits, self._cost)
 
-    def _learn(self, splits: list[Split], requests: list[Request]) -> None:
-        """What this poll taught stays: for this run, and for others of the kind by whoever asks for `learned`."""
-        if not splits and not self._asked_apart:
+    def _ask_again(self, tick: int) -> None:
+        """For one of the places that it lacked, apart from all others."""
+        channel = sorted(self._absent)[self._turn % len(self._absent)]
+        self._again = next(point[:3] for point in self._device.model.points if point.channel == channel)
+        self._again_at, self._turn = tick + AGAIN_MS, self._turn + 1
+        self._doubt(frozenset((self._again,)))
+
+    def _doubt(self, places: frozenset[Place]) -> None:
+        """Whether it lacks these is asked at the next tick."""
+        self._asked_apart |= places
+        self._absent -= {point.channel for point in self._device.model.points if point[:3] in places}
+        self._plans.clear()
+
+    def _learn(self, splits: list[Split], requests: list[Request], tick: int) -> None:
+        """What this poll taught stays: for this run, and for others of the kind by whoever asks for `learned`. Who has
+        one of the places that he lacked before may have all of them."""
+        lacked = (self._absent or self._again) and any(
+            request.points[0].channel in self._absent or request.points[0][:3] == self._again for request in requests
+        )
+        if not splits and not self._asked_apart and not lacked:
             return
         answered = set(requests)
         learned = conclude(self._learned, splits, answered.__contains__)
         there = {point[:3] for request in answered for point in request.points}
         self._learned = replace(learned, absent=learned.absent - there)
         self._asked_apart -= there | {point[:3] for split in splits for point in split.request.points}
-        self._absent |= {point.channel for split in splits if not split.parts for point in split.request.points}
+        refused = {point.channel for split in splits if not split.parts for point in split.request.points}
+        if refused and not self._absent:
+            self._again_at = tick + AGAIN_MS
+        self._absent |= refused
+        if lacked:
+            self._again = None
+            self._doubt(frozenset(point[:3] for point in self._device.model.points if point.channel in self._absent))
         self._plans.clear()
 
     def _by_silence(self, plan: tuple[Request, ...], outcome: Outcome) -> list[Request]:

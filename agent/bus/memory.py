@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ class Memory:
             return {str(kind): _learned(one) for kind, one in kept.items()}
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             log.warning("%s: cannot be read, so what devices lack is learned again: %s", self._path, error)
             return {}
 
@@ -96,6 +97,8 @@ def _told(learned: Learned) -> dict[str, object]:
 
 def _learned(one: dict[str, Any]) -> Learned:
     turnaround = one["turnaround_ms"]
+    if turnaround is not None and not (turnaround >= 0 and math.isfinite(turnaround)):
+        raise ValueError(f"nobody thinks for {turnaround} ms")
     return Learned(
         frozenset((str(space), int(address)) for space, address in one["cuts"]),
         frozenset((str(space), int(address), int(length)) for space, address, length in one["absent"]),

@@ -165,9 +165,9 @@ class Changer:
         self, trial_s: float, *, confirmed: bool, path: Path | None = None, dry: bool = False
     ) -> dict[str, Any]:
         """Begins a trial of the file, unless it is wrong, changes nothing, or `dry`. Raises Declined."""
-        if self._trial is not None:
-            raise Declined(f"configuration {self._trial.version} is on trial; wait until it is over")
         async with self._busy:
+            if self._trial is not None:
+                raise Declined(f"configuration {self._trial.version} is on trial; wait until it is over")
             answer: dict[str, Any] = {"problems": [], "lines": [], "number": None, "trial_s": None}
             try:
                 settings, content = await _aside(self._load, path or self._agent.site.config.path)
@@ -188,7 +188,6 @@ class Changer:
     def _load(self, path: Path) -> tuple[Config, Content]:
         """In a thread: it reads files and may take longer than a tick. Raises ConfigError."""
         settings = config.load(path, os.environ, self._catalog)
-        settings = replace(settings, path=self._agent.site.config.path)
         ours = self._agent.site.config.outsiders
         strange = [name for name in settings.outsiders if name not in ours]
         if strange:
@@ -196,7 +195,7 @@ class Changer:
                 [f"{path}: driver: {name} is another distribution's and begins at a start only" for name in strange]
             )
         try:
-            return replace(settings, outsiders=ours), content_of(settings)
+            return replace(settings, path=self._agent.site.config.path, outsiders=ours), content_of(settings)
         except OSError as error:
             raise ConfigError([f"{error.filename}: {error.strerror}"]) from None
 
@@ -237,15 +236,23 @@ class Changer:
         uplink = agent.uplink
         acknowledged = uplink.counters.acknowledged if uplink.connected else None
         crashes = dict(agent.crashes)
-        await self._switch(after, content, version, change)
-        until = boottime_ms() + trial_ms
-        self._trial = Trial(*(version, before, was, after.config.text, until, judged, acknowledged, crashes, confirmed))
+        trial = Trial(*(version, before, was, after.config.text, 0, judged, acknowledged, crashes, confirmed))
+        try:
+            await self._switch(after, content, version, change)
+        except Exception as error:
+            log.exception("gateway %s: configuration %s cannot be begun", agent.gateway, version)
+            await self._go_back(trial, f"it could not be begun: {error}")
+            raise Declined(f"it could not be begun, and the one before runs: {error}") from error
+        self._trial = replace(trial, until=boottime_ms() + trial_ms)
         self._news.set()
 
     async def _switch(self, after: site.Site, content: Content, version: Version, change: Diff) -> None:
         log.info("gateway %s: configuration %s", self._agent.gateway, version)
-        self._content, self._running = content, version
-        await self._agent.switch(after, change)
+        try:
+            await self._agent.switch(after, change)
+        finally:
+            if self._agent.site is after:
+                self._content, self._running = content, version
 
     async def _look(self, trial: Trial) -> None:
         over = boottime_ms() >= trial.until
@@ -265,9 +272,10 @@ class Changer:
 
     async def _go_back(self, trial: Trial, why: str) -> None:
         change = compare(self._content, trial.content, self._reporting())
-        after = await _aside(site.build, trial.before, self._agent.site, change.keeps)
-        good = self.record.good or Version(0, hash_of(trial.content))
-        await self._switch(after, trial.content, good, change)
+        if not change.same:
+            after = await _aside(site.build, trial.before, self._agent.site, change.keeps)
+            good = self.record.good or Version(0, hash_of(trial.content))
+            await self._switch(after, trial.content, good, change)
         self._refuse(trial.version, why)
         await self._try_to_keep(replace(self.record, trial=None))
         self._trial = None
@@ -300,7 +308,8 @@ class Changer:
             if (bus.name, device.code) in trial.judged and health.last_answer is None
         ]
         crashed = [name for name, count in agent.crashes.items() if count > trial.crashes.get(name, 0)]
-        lost = trial.acknowledged is not None and agent.uplink.counters.acknowledged <= trial.acknowledged
+        waits = agent.spool.snapshot.rows > 0  # else there was nothing that it could have acknowledged
+        lost = waits and trial.acknowledged is not None and agent.uplink.counters.acknowledged <= trial.acknowledged
         return Evidence(tuple(silent), tuple(crashed), lost)
 
     def _reporting(self) -> Sequence[str]:

@@ -45,10 +45,6 @@ class BusChange:
     keys: tuple[str, ...]
     devices: tuple[Change, ...]
 
-    @property
-    def exchanges(self) -> bool:
-        return self.fate is Fate.STAYS and any(change.fate is not Fate.STAYS for change in self.devices)
-
 
 @dataclass(frozen=True)
 class Diff:

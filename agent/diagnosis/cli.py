@@ -15,6 +15,25 @@ if TYPE_CHECKING:
 
 OK, FAILED = 0, 1
 FOLLOW_S = 0.5
+TAUGHT = {
+    "trace": """\
+> we said, < we heard, ! what the gateway made of it. A running gateway keeps its last bytes, and those around faults.
+
+  hutong-agent trace gateway.toml --bus poles --follow
+  hutong-agent trace gateway.toml --bus poles --out bad.jsonl    # and on the desk: hutong-sim replay bad.jsonl""",
+    "doctor": """\
+certain: it was seen itself; likely: hardly anything else does that; possible: other causes are named. It looks at what
+a running gateway recorded; the exit status is 0 where nothing is found.
+
+  hutong-agent doctor gateway.toml --bus poles""",
+    "top": """\
+b, e, l and a sort by bus, errors, latency and age; / filters; arrows scroll; q quits. 80 by 24 is enough.""",
+    "scan": """\
+Beside a running gateway it waits for its polls: expect a quarter of an hour. Ctrl-C ends it, and prints what was found.
+Without one the line is asked at full speed, and with --offline at all speeds and parities.
+
+  hutong-agent scan gateway.toml --bus poles""",
+}
 
 
 def add_commands(commands: Any) -> None:
@@ -23,8 +42,9 @@ def add_commands(commands: Any) -> None:
     only = trace.add_mutually_exclusive_group()
     only.add_argument("--device", default="", metavar="CODE", help="only what concerns this device")
     only.add_argument("--bus", metavar="NAME", help="only this line")
-    trace.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
-    trace.add_argument("--out", type=Path, metavar="FILE", help="write a file that `hutong-sim replay` plays")
+    where = trace.add_mutually_exclusive_group()
+    where.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
+    where.add_argument("--out", type=Path, metavar="FILE", help="write a file that `hutong-sim replay` plays")
 
     doctor = _command(commands, "doctor", _doctor, "name the likely cause of a line's faults, with the evidence")
     doctor.add_argument("--bus", metavar="NAME", help="only this line")
@@ -41,7 +61,13 @@ def add_commands(commands: Any) -> None:
 
 
 def _command(commands: Any, name: str, action: Callable[[argparse.Namespace], int], words: str) -> Any:
-    command = commands.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
+    command = commands.add_parser(
+        name,
+        help=words,
+        description=f"{words[0].upper()}{words[1:]}.",
+        epilog=TAUGHT[name],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     command.add_argument("config", type=Path, metavar="CONFIG", help="the gateway's TOML file")
     command.set_defaults(action=lambda options: _guarded(action, options))
     return command
@@ -133,7 +159,11 @@ def _top(options: argparse.Namespace) -> int:
     if not sys.stdout.isatty():
         print("hutong-agent: top needs a terminal; `status` prints the same once", file=sys.stderr)
         return FAILED
-    screen.run(lambda: control.ask(data_dir, "report"))
+    try:
+        screen.run(lambda: control.ask(data_dir, "report"))
+    except screen.UnknownTerminal as error:
+        print(f"hutong-agent: {error}", file=sys.stderr)
+        return FAILED
     return OK
 
 
@@ -141,6 +171,7 @@ def _scan(options: argparse.Namespace) -> int:
     import asyncio
 
     from agent.diagnosis import scan
+    from agent.diagnosis.search import Search
 
     settings = _load(options)
     bus = next((bus for bus in settings.buses if bus.name == options.bus), None)
@@ -148,16 +179,20 @@ def _scan(options: argparse.Namespace) -> int:
         names = ", ".join(bus.name for bus in settings.buses)
         print(f"hutong-agent: there is no bus {options.bus!r}; there is {names}", file=sys.stderr)
         return FAILED
-    bar = _Bar()
+    bar, begun, broken = _Bar(), list[Search](), ""
     try:
-        searches = asyncio.run(scan.run(settings.gateway.data_dir, bus, offline=options.offline, tell=bar.show))
+        asyncio.run(scan.run(settings.gateway.data_dir, bus, offline=options.offline, tell=bar.show, begun=begun))
     except scan.CannotScan as error:
-        print(f"hutong-agent: {error}", file=sys.stderr)
-        return FAILED
+        broken = str(error)
+    except KeyboardInterrupt:
+        broken = "broken off; the rest was not asked"
     finally:
         bar.clear()
-    print(*scan.render(searches, bus), sep="\n")
-    return OK
+    if begun or not broken:
+        print(*scan.render(begun, bus), sep="\n")
+    if broken:
+        print(f"hutong-agent: {broken}", file=sys.stderr)
+    return FAILED if broken else OK
 
 
 class _Bar:

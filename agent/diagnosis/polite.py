@@ -44,7 +44,7 @@ class Guest:
 
     @property
     def waits(self) -> bool:
-        return self._wish is not None
+        return self._wish is not None and not self._wish.told.done()
 
     def wish(self, request: bytes, longest: int, timeout_s: float) -> asyncio.Future[bytes]:
         """Everything that comes behind `request`, whose answer has `longest` bytes; one at a time. May raise

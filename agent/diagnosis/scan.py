@@ -29,8 +29,14 @@ class CannotScan(Exception):
     """Says why."""
 
 
-async def run(data_dir: Path, bus: BusConfig, *, offline: bool, tell: Tell) -> list[Search]:
-    """One search, or with `offline` one for each speed and parity at which somebody is. Raises CannotScan."""
+async def run(
+    data_dir: Path, bus: BusConfig, *, offline: bool, tell: Tell, begun: list[Search] | None = None
+) -> list[Search]:
+    """One search, or with `offline` one for each speed and parity at which somebody is. Raises CannotScan.
+
+    Each stands in `begun` as soon as it begins, for whoever wants to know what was found before it was broken off.
+    """
+    searches: list[Search] = [] if begun is None else begun
     families = families_on(bus.driver)
     if not families:
         raise CannotScan(f"bus {bus.name}: devices of driver {bus.driver} cannot be searched for")
@@ -39,20 +45,26 @@ async def run(data_dir: Path, bus: BusConfig, *, offline: bool, tell: Tell) -> l
             raise CannotScan(
                 "a gateway runs and has the line; stop it for a scan of all speeds, or leave --offline out"
             )
-        return [await _search(bus, families, _through(data_dir, bus), tell)]
-    if not offline:
+        await _search(_begin(searches, bus, families), _through(data_dir, bus), tell)
+    elif not offline:
         async with _opened(bus) as ask:
-            return [await _search(bus, families, ask, tell)]
-    return await _all_settings(replace(bus, devices=()), families, tell)
+            await _search(_begin(searches, bus, families), ask, tell)
+    else:
+        await _all_settings(replace(bus, devices=()), families, tell, searches)
+    return searches
 
 
-async def _all_settings(bus: BusConfig, families: Sequence[str], tell: Tell) -> list[Search]:
+def _begin(searches: list[Search], bus: BusConfig, families: Sequence[str], settings: str = "") -> Search:
+    searches.append(Search(bus.driver, families, {str(device.unit) for device in bus.devices}, settings=settings))
+    return searches[-1]
+
+
+async def _all_settings(bus: BusConfig, families: Sequence[str], tell: Tell, searches: list[Search]) -> None:
     """A few questions at each speed and parity; where somebody says something, all of them."""
     if "/" not in bus.address:
         raise CannotScan(f"bus {bus.name}: speed and parity are set at {bus.address}, not here; leave --offline out")
     settings = [(baud, parity) for baud in BAUDS for parity in PARITIES]
     settings.sort(key=lambda one: one != (bus.baud, bus.parity))
-    found: list[Search] = []
     for number, (baud, parity) in enumerate(settings):
         at = replace(bus, baud=baud, parity=parity, stop_bits=1)
         name = f"{baud} {parity}1"
@@ -61,17 +73,15 @@ async def _all_settings(bus: BusConfig, families: Sequence[str], tell: Tell) -> 
             tell(number * total + asked, len(settings) * total, f"{name}: {words}")
 
         async with _opened(at) as ask:
-            quick = await _search(at, families, ask, told, quick=True)
+            quick = Search(at.driver, families, quick=True, settings=name)
+            await _search(quick, ask, told)
             if quick.found:
-                speaking = tuple(dict.fromkeys(one.family for one in quick.found))
-                whole = await _search(at, speaking, ask, tell)
-                whole.found = [one._replace(settings=name) for one in whole.found or quick.found]
-                found.append(whole)
-    return found
+                whole = _begin(searches, at, tuple(dict.fromkeys(one.family for one in quick.found)), name)
+                await _search(whole, ask, tell)
+                whole.found = whole.found or quick.found
 
 
-async def _search(bus: BusConfig, families: Sequence[str], ask: Ask, tell: Tell, quick: bool = False) -> Search:
-    search = Search(bus.driver, families, {str(device.unit) for device in bus.devices}, quick)
+async def _search(search: Search, ask: Ask, tell: Tell) -> None:
     asking = search.run()
     question = next(asking, None)
     total = search.total
@@ -81,7 +91,6 @@ async def _search(bus: BusConfig, families: Sequence[str], ask: Ask, tell: Tell,
             question = asking.send(await ask(question))
         except StopIteration:
             question = None
-    return search
 
 
 async def _is_running(data_dir: Path) -> bool:

@@ -15,15 +15,27 @@ CODES = {curses.KEY_UP: "up", curses.KEY_DOWN: "down", curses.KEY_BACKSPACE: "ba
 Report = Mapping[str, Any]
 
 
+class UnknownTerminal(Exception):
+    """Says which, and what to do."""
+
+
 def run(fetch: Callable[[], Report]) -> None:
     """Until a key ends it. `fetch` raises NotRunning before anything was shown; later that is shown."""
+    try:
+        curses.setupterm()
+    except curses.error:
+        named = os.environ.get("TERM", "")
+        raise UnknownTerminal(
+            f"top does not know the terminal TERM={named!r}; try TERM=vt100, or `status`, which prints the same once"
+        ) from None
     first = fetch()
     os.environ.setdefault("ESCDELAY", "50")
     curses.wrapper(_loop, fetch, first)
 
 
 def _loop(window: Any, fetch: Callable[[], Report], report: Report) -> None:
-    curses.curs_set(0)
+    with contextlib.suppress(curses.error):  # some terminals cannot hide it
+        curses.curs_set(0)
     window.timeout(EVERY_MS)
     view, lost = View(), ""
     while True:

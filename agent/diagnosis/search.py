@@ -59,6 +59,7 @@ class Search:
     families: Sequence[str]
     known: Collection[str] = ()
     quick: bool = False  # only the addresses that are likely
+    settings: str = ""  # of the line, where it is not asked at its own
     found: list[Found] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
     asked: int = 0
@@ -92,7 +93,7 @@ class Search:
             return
         templates: list[str] = []
         yield from IDENTIFY[family](self.driver, name, good[0], templates)
-        self.found.append(Found(family, name, good[0].words, tuple(templates)))
+        self.found.append(Found(family, name, good[0].words, tuple(templates), self.settings))
 
 
 def read(question: Question, reply: bytes) -> list[Part]:

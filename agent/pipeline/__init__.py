@@ -2,7 +2,7 @@
 
 from agent.pipeline.filters import FilterConfig, problems
 from agent.pipeline.pipeline import Counters, Part, Pipeline
-from agent.pipeline.plan import ChannelPlan, DevicePlan, describe_channels, outputs
+from agent.pipeline.plan import ChannelPlan, DevicePlan, describe_channels, late_ms, outputs
 
 __all__ = [
     "ChannelPlan",
@@ -12,6 +12,7 @@ __all__ = [
     "Part",
     "Pipeline",
     "describe_channels",
+    "late_ms",
     "outputs",
     "problems",
 ]

@@ -14,6 +14,7 @@ class Aligned:
         self._delay = delay
         self._pending: Ticks | None = None
         self._begins: Mask = np.zeros((0, channels), bool)
+        self._all_good = 0  # rows in a row, up to the newest
 
     def times(self, times: Times) -> Times:
         """The times that rows of the next block are of; of rows from before the first tick, the first's."""
@@ -31,8 +32,8 @@ class Aligned:
         told = now if self._pending is None else Ticks.joined(self._pending, now)
         began = np.concatenate([self._begins, begins])
         done = max(0, len(told.times) - self._delay)
-        all_of_now = len(now.times) >= self._delay
-        self._pending = told.rows(slice(done, None))._replace(clean=now.clean and all_of_now)
+        self._all_good = self._all_good + len(now.times) if now.clean else 0
+        self._pending = told.rows(slice(done, None))._replace(clean=self._all_good >= len(told.times) - done)
         self._begins = began[done:]
         ready = told.rows(slice(0, done))
         ready = ready._replace(numbers=now.numbers[len(now.times) - done :])  # before it, rows of no tick
@@ -48,6 +49,7 @@ class Aligned:
         """The same, where there is nothing to forget and all is Good: only the times move."""
         times = now.times if self._pending is None else np.concatenate([self._pending.times, now.times])
         done = max(0, len(times) - self._delay)
+        self._all_good += len(now.times)
         rest = np.zeros((len(times) - done, now.numbers.shape[1]))
         self._pending, self._begins = Ticks.all_good(times[done:], rest), np.zeros(rest.shape, bool)
         return Ticks.all_good(times[:done], now.numbers[len(now.times) - done :])

@@ -104,13 +104,16 @@ class Chain:
         kept = self.kept(ticks.times)
         if kept is not None:
             ticks = ticks.rows(kept)
+            if not len(ticks.times):
+                return
         if self._deadband is not None:
             yield from self._sparse(self._deadband, ticks, most_bytes)
         elif ticks.clean and (ready := self._all_good(ticks)) is not None and ready.size <= most_bytes:
             yield ready
         else:
-            clean = bool(ticks.value.all()) and not ticks.quality.any()
-            yield from shared(ticks.times, self._cells(ticks), clean, most_bytes)
+            cells = self._cells(ticks)
+            clean = all(cell.value.all() and not cell.quality.any() for cell in cells)
+            yield from shared(ticks.times, cells, clean, most_bytes)
 
     @staticmethod
     def _watched(watch: "Watch", ticks: Ticks) -> Ticks:
@@ -143,17 +146,21 @@ class Chain:
         return whole(ticks.times, list(map(Column, self.aliases, repeat(F32LE), rows, repeat(present))))
 
     def _cells(self, ticks: Ticks) -> list[Cell]:
-        """Smoothed channels in their unit, as f32; others in their own numbers, whole ones exact below 2**53."""
+        """Smoothed channels in their unit, as far as an f32 holds it; others in their own numbers, whole ones exact
+        below 2**53.
+        """
         if self.smoother is not None:
             with np.errstate(over="ignore"):
                 numbers = (ticks.numbers * self._factor).astype(np.float32).T.copy()
-            value = ticks.value & np.isfinite(numbers.T)
+            carried = np.isfinite(numbers.T)
+            value = ticks.value & carried
+            quality = np.where(ticks.value & ~carried, np.uint16(Quality.BAD_OUT_OF_RANGE), ticks.quality)
             forms = [(F32LE, 0)] * len(self.aliases)
         else:
-            numbers, value = ticks.numbers.T, ticks.value
+            numbers, value, quality = ticks.numbers.T, ticks.value, ticks.quality
             forms = [(channel.tag, channel.scale) for channel in self._channels]
         return [
-            Cell(alias, tag, scale, numbers[i], value[:, i], ticks.told[:, i], ticks.quality[:, i])
+            Cell(alias, tag, scale, numbers[i], value[:, i], ticks.told[:, i], quality[:, i])
             for i, (alias, (tag, scale)) in enumerate(zip(self.aliases, forms, strict=True))
         ]
 

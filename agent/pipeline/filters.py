@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from agent.dsp import Median5
 from agent.pipeline.derived import derived
 from drivers.base import Channel
 from protocols.edge.birth import Kind
@@ -65,6 +66,22 @@ class FilterConfig:
             or self.antialias
             or any(hz is not None for hz in (self.fir_hz, *(corners for _, corners in self.recursive())))
         )
+
+    @property
+    def despike_ticks(self) -> int:
+        """How many ticks behind its own time a value leaves the despiker."""
+        if self.despiker != "hampel":
+            return Median5.DELAY if self.despiker else 0
+        from agent.dsp.hampel import Hampel
+
+        return Hampel.DELAY
+
+    @property
+    def fir_ticks(self) -> int:
+        """How many more it is behind where a FIR filter smooths it."""
+        if self.antialias:
+            return TAPS_PER_KEPT * self.decimate // 2
+        return 0 if self.fir_hz is None else (self.fir_taps - 1) // 2
 
     @property
     def watches(self) -> bool:

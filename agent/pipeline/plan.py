@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import gcd
 from typing import NamedTuple
 
 from agent.pipeline.derived import TOTAL, Derived, derived
@@ -96,6 +97,18 @@ def _period_ms(output: Output, plan: DevicePlan) -> int:
         return period_ms
     # Silence within the heartbeat is meant: nobody may call it stale or a gap.
     return max(period_ms, round(filters.heartbeat_s * 1000))
+
+
+def late_ms(output: Output, plan: DevicePlan) -> int:
+    """How far behind its own time a value leaves the filters: a window's has that of the window's start."""
+    filters = plan.channels[output.channel].filters
+    if output.derived is None:
+        return (filters.despike_ticks + filters.fir_ticks) * plan.period_ms
+    if filters.window_s is None:
+        return 0
+    window_ms = round(filters.window_s * 1000)
+    ends_ms = plan.period_ms - gcd(window_ms, plan.period_ms)  # until the first tick at or behind a window's end
+    return window_ms + ends_ms + filters.despike_ticks * plan.period_ms
 
 
 def _title(channel: Channel, made: Derived) -> dict[str, str]:

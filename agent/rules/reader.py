@@ -13,28 +13,35 @@ if TYPE_CHECKING:
     from protocols.edge.birth import ChannelDescription
 
 MAX_RULES = 256
-AGE_PERIODS, AGE_MS = 5, 2000  # three polls may fail; two periods are the despiker's, and the rest the way through
+AGE_PERIODS, AGE_MS = 5, 2000  # beside what filters delay: a few polls may fail, and there is the way through
 
 
 class Reach(NamedTuple):
-    """What a gateway's rules can see, by device code and channel name, and what they can write."""
+    """What a gateway's rules can see, by device code and channel name, how late that leaves its filters, and what they
+    can write."""
 
     channels: "Mapping[str, Mapping[str, ChannelDescription]]"
+    late_ms: "Mapping[str, Mapping[str, int]]"
     targets: "Targets"
 
 
 def reach(config: Config) -> Reach:
     """Of a gateway whose models are loaded."""
     from agent.commands import Target
-    from agent.pipeline import describe_channels
+    from agent.pipeline import describe_channels, late_ms, outputs
     from agent.site import device_plan
 
-    channels, targets = {}, {}
+    channels, late, targets = {}, {}, {}
     for device in (device for bus in config.buses for device in bus.devices):
         model = config.models[device.driver, device.model]
-        channels[device.code] = {one.name: one for one in describe_channels([device_plan(device, model)])}
+        plan = device_plan(device, model)
+        described = describe_channels([plan])
+        channels[device.code] = {one.name: one for one in described}
+        late[device.code] = {
+            one.name: late_ms(output, plan) for one, output in zip(described, outputs([plan]), strict=True)
+        }
         targets[device.code] = {one.name: Target(0, 0, number, one) for number, one in enumerate(model.channels)}
-    return Reach(channels, targets)
+    return Reach(channels, late, targets)
 
 
 def read(tables: Sequence[Table]) -> tuple[tuple[Table, Rule], ...]:
@@ -68,9 +75,14 @@ def check(read_rules: Iterable[tuple[Table, Rule]], reach: Reach) -> tuple[Rule,
                 table.complain("when", problem)
             elif one.max_age_ms is not None:
                 period = reach.channels[one.device][one.channel].period_ms
-                if one.max_age_ms < period:
-                    least = f"{period / 1000:g} s"
-                    table.complain("when", f"{one.channel} comes every {least}: max_age_s must be at least that")
+                late = reach.late_ms[one.device][one.channel]
+                if one.max_age_ms < period + late:
+                    behind = f", {late / 1000:g} s late by its filters" if late else ""
+                    least = f"{(period + late) / 1000:g}" if late else "that"
+                    table.complain(
+                        "when",
+                        f"{one.channel} comes every {period / 1000:g} s{behind}: max_age_s must be at least {least}",
+                    )
         for number, write in enumerate(rule.writes):
             for device, channel in ((need.device, need.channel) for need in write.requires):
                 if problem := _unseen(device, channel, reach.targets):
@@ -82,7 +94,9 @@ def check(read_rules: Iterable[tuple[Table, Rule]], reach: Reach) -> tuple[Rule,
 
     def age(device: str, channel: str) -> int:
         seen = reach.channels.get(device, {}).get(channel)
-        return AGE_MS + AGE_PERIODS * (seen.period_ms if seen is not None else 0)
+        if seen is None:
+            return AGE_MS
+        return AGE_MS + AGE_PERIODS * seen.period_ms + reach.late_ms[device][channel]
 
     return tuple(with_ages(rule, age) for _, rule in pairs)
 

@@ -116,6 +116,15 @@ def _create(database: sqlite3.Connection, path: Path) -> None:
 
 def _from_version_1(database: sqlite3.Connection) -> None:
     """Which rows were sent was not noted then: any may have been."""
+    try:
+        _move_from_version_1(database)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:  # no such table: its name, or the schema's, was damaged
+            raise Damaged(f"version 1, and not to be taken over: {error}") from error
+        raise
+
+
+def _move_from_version_1(database: sqlite3.Connection) -> None:
     moved = "ALTER TABLE spooled ADD COLUMN place INTEGER; UPDATE spooled SET place = seq WHERE keep = 1;"
     database.executescript(f"BEGIN; {moved} {_SINCE_2} PRAGMA user_version = {VERSION};")
     database.execute("INSERT INTO claimed SELECT keep, 1, max(seq) FROM spooled GROUP BY keep")
@@ -132,6 +141,8 @@ def _load(database: sqlite3.Connection, quota: int) -> Snapshot:
     )
     claimed: dict[int, tuple[tuple[int, int], ...]] = {}
     for keep, low, high in database.execute("SELECT keep, first, last FROM claimed ORDER BY keep, first"):
+        if not all(isinstance(number, int) for number in (keep, low, high)):
+            raise ValueError("the ranges of what may have been sent")
         claimed[keep] = (*claimed.get(keep, ()), (low, high))
     incarnation, next_seq, connection, _ = row
     snapshot = Snapshot(

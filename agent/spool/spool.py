@@ -120,6 +120,20 @@ class Spool:
 
         return await self._ask(run)
 
+    async def take_in_order(self, after: int, most_bytes: int) -> list[Row]:
+        """As read(), but it is on disk that they are about to be sent when this returns."""
+
+        def run(store: Store) -> list[Row]:
+            rows = self._read(store, after, most_bytes)
+            claims = {keep: store.unclaimed(keep, seqs) for keep, seqs in store.kept_as(rows).items()}
+            if any(claims.values()):
+                with store.transaction():
+                    for keep, seqs in claims.items():
+                        store.claim(keep, seqs, 0)
+            return rows
+
+        return await self._ask(run)
+
     async def has_events(self) -> bool:
         """Whether an event waits for its acknowledgement."""
         return await self._ask(lambda store: bool(store.read(0, 1, WANTED)))

@@ -1,5 +1,6 @@
 """The spool's rows: all SQL, inside transactions that whoever uses it opens and ends."""
 
+import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -27,6 +28,9 @@ from protocols.edge.messages import (
     digest,
     encode,
 )
+from protocols.errors import LocalProtocolError, RemoteProtocolError
+
+log = logging.getLogger(__name__)
 
 LEAVES = ("birth", "data", "event")  # as numbered in the file
 EXPENDABLE, WANTED, BIRTH = 0, 1, 2  # what goes first when the quota is reached; births never go
@@ -53,6 +57,8 @@ class Store:
         self.path = path
         self.quota = quota
         self._front = 0  # where thinning goes on
+        self._floor = 0  # where it begins again: nothing up to there can be thinned any more
+        self._told = 0  # the highest seq of rows that could not be thinned, and were told of
         self._has_data = False  # this transaction, telemetry that is
         self._gone: dict[int, bytes] = {}
         self._gone_now: dict[int, bytes] = {}
@@ -155,6 +161,16 @@ class Store:
             (keep, after, until),
         )
 
+    def kept_as(self, rows: Sequence[Row]) -> dict[int, list[int]]:
+        """The seqs of rows that stand behind one another, by how they are kept."""
+        found: dict[int, list[int]] = {}
+        if rows:
+            query = "SELECT max(keep, ?), seq FROM spooled WHERE seq BETWEEN ? AND ? ORDER BY seq"
+            with told():
+                for keep, seq in self._db.execute(query, (THINNED, rows[0].seq, rows[-1].seq)):
+                    found.setdefault(keep, []).append(seq)
+        return found
+
     def unclaimed(self, keep: int, seqs: Iterable[int]) -> list[int]:
         claimed = self.snapshot.claimed.get(keep, ())
         return [seq for seq in seqs if not holds(claimed, seq)]
@@ -231,21 +247,29 @@ class Store:
         self._db.execute("DELETE FROM dropped")
         self._db.execute("DELETE FROM claimed")
         self._gone.clear()
-        self._front = 0
+        self._front = self._floor = self._told = 0
         self._now = replace(
             self._now, incarnation=new_incarnation(), next_seq=1, rows=0, bytes=0, dropped=(), first_kept=1, claimed={}
         )
-        query = "SELECT seq, keep, leaf, payload, digest, birth FROM spooled WHERE seq > ? ORDER BY seq LIMIT 1"
+        query = "SELECT seq, keep, leaf, payload, digest, birth, place FROM spooled WHERE seq > ? ORDER BY seq LIMIT 1"
         seq = 0
+        events: list[tuple[int, int]] = []  # (old place, new seq)
         while (row := self._db.execute(query, (seq,)).fetchone()) is not None:
-            seq, keep, leaf, payload, kept_digest, birth = row
+            seq, keep, leaf, payload, kept_digest, birth, place = row
             self._db.execute("DELETE FROM spooled WHERE seq = ?", (seq,))
-            message = decode(payload) if _is_sound(leaf, payload, kept_digest, birth) else None
-            if isinstance(message, Birth | Batch | Event):
+            message = _decoded(payload) if _is_sound(leaf, payload, kept_digest, birth) else None
+            if message is not None:
+                if keep == WANTED:
+                    events.append((place if isinstance(place, int) else seq, self._now.next_seq))
                 self._put(message, keep)
                 self._count(put=1)
             else:
                 self._skip(1, DropCause.DAMAGED)
+        moved = sorted(events)  # those that thinning moved stand behind others that came after them
+        self._db.executemany(
+            "UPDATE spooled SET place = ? WHERE seq = ?",
+            [(place, seq) for (_, place), (_, seq) in zip(events, moved, strict=True) if place != seq],
+        )
         return self._now.incarnation
 
     def begin_command(self, identity: bytes, intent: bytes, now_ms: int) -> bool:
@@ -337,7 +361,7 @@ class Store:
             budget -= taken
 
     def _thin_front(self, newest: int) -> int:
-        """One step, before seq `newest`; how many bytes of rows were replaced, 0 where there is nothing to thin.
+        """One step, before seq `newest`; how many bytes of rows were looked at, 0 where there is nothing to thin.
 
         Events and births among what is thinned move along to new seqs, unchanged: else each would stand alone between
         two declared ranges, here and at the server, for ever.
@@ -355,31 +379,46 @@ class Store:
             data += len(payload) if -MOST_LEVEL < keep <= EXPENDABLE else 0
             if size >= STEP_BYTES or len(rows) >= STEP_ROWS:
                 break
+        if self._front == self._floor:  # what was claimed stays so: it is not read again with each pass
+            self._floor = (rows[0][0] if rows else newest) - 1
         if not rows:
-            self._front = 0  # for the next transaction
+            self._front = self._floor  # for the next transaction
             return 0
         self._front = rows[-1][0]
         if 4 * data < size:  # mostly events: they stay where they are
             return size
-        self._say_again(rows)
+        before = self._now, dict(self._gone_now)
+        self._db.execute("SAVEPOINT step")
+        try:
+            self._say_again(rows)
+        except LocalProtocolError as error:  # together too much for one message: they stay as they are
+            if rows[0][0] > self._told:  # each pass meets them again
+                self._told = rows[0][0]
+                log.warning("%s: rows %d to %d cannot be thinned: %s", self.path, rows[0][0], rows[-1][0], error)
+            self._db.execute("ROLLBACK TO step")
+            self._now, self._gone_now = before
+        self._db.execute("RELEASE step")
         return size
 
     def _say_again(self, rows: Sequence[tuple[int, int, bytes, int]]) -> None:
         telemetry: list[tuple[int, Batch]] = []
         others: list[tuple[int, Spooled, int]] = []
-        for _, keep, payload, place in rows:
-            message = decode(payload)
+        seqs: list[int] = []
+        for seq, keep, payload, place in rows:
+            message = _decoded(payload)
+            if message is None:
+                continue
+            seqs.append(seq)
             if isinstance(message, Batch) and keep <= EXPENDABLE:
                 telemetry.append((-keep, message))
-            elif isinstance(message, Birth | Batch | Event):
+            else:
                 others.append((keep, message, place))
         again = [thinned(level, batches) for level, batches in together(telemetry)]
-        seqs = [row[0] for row in rows]
         self._delete(seqs)
-        for keep, message, place in others:
-            self._put(message, keep, place if keep == WANTED else None)
         for level, batch in again:
             self._put(batch, -level)
+        for keep, message, place in others:  # behind: a birth forgets descriptions that no row needs
+            self._put(message, keep, place if keep == WANTED else None)
         self._declare(seqs, DropCause.THINNED)
         self._count(thinned=len(telemetry))
 
@@ -444,6 +483,15 @@ def _keep_of(message: Spooled, urgent: bool) -> int:
     if isinstance(message, Birth):
         return BIRTH
     return EXPENDABLE if isinstance(message, Batch) and not urgent else WANTED
+
+
+def _decoded(payload: bytes) -> Spooled | None:
+    """What a row says; None where nobody could read it, which must hold up no other."""
+    try:
+        message = decode(payload)
+    except RemoteProtocolError:
+        return None
+    return message if isinstance(message, Birth | Batch | Event) else None
 
 
 def _is_sound(leaf: object, payload: object, kept_digest: object, birth: object) -> bool:

@@ -48,20 +48,27 @@ class Lanes:
         self._thinned = 0
         self._ahead: list[int] = []  # a heap: old alarms that were sent before the data in front of them
 
-    def turns(self, next_seq: int, lanes: frozenset[Lane], room: int, history_room: int) -> list[Turn]:
+    def turns(
+        self, next_seq: int, lanes: frozenset[Lane], room: int, history_room: int, ahead: int = CLAIM_AHEAD
+    ) -> list[Turn]:
         """What to read, the first first; of `lanes` alone. `room` is in bytes, `history_room` that of HISTORY."""
-        if next_seq - 1 - self._live > BEHIND and len(self._stretches) < MOST_STRETCHES:
-            self._stretches.append((self._live, next_seq - 1 - FRESH))
-            self._live = next_seq - 1 - FRESH
+        if next_seq - 1 - self._live > BEHIND:
+            until = next_seq - 1 - FRESH
+            if self._stretches and self._stretches[-1][1] == self._live:  # nothing was sent in between
+                self._stretches[-1] = (self._stretches[-1][0], until)
+                self._live = until
+            elif len(self._stretches) < MOST_STRETCHES:
+                self._stretches.append((self._live, until))
+                self._live = until
         while self._ahead and (not self._stretches or self._ahead[0] <= self._stretches[0][0]):
             heapq.heappop(self._ahead)
         turns = [Turn(Lane.BIRTHS, Want(BIRTH, self._births, MAX_SEQ, room, 0))]
         if self._old_alarms < self._split and len(self._ahead) < AHEAD:
             turns.append(Turn(Lane.ALARMS, Want(WANTED, self._old_alarms, self._split, room, 0)))
         turns.append(Turn(Lane.ALARMS, Want(WANTED, self._alarms, MAX_SEQ, room, 0)))
-        turns.append(Turn(Lane.LIVE, Want(EXPENDABLE, self._live, MAX_SEQ, room, CLAIM_AHEAD)))
+        turns.append(Turn(Lane.LIVE, Want(EXPENDABLE, self._live, MAX_SEQ, room, ahead)))
         for after, until in self._stretches:
-            turns.append(Turn(Lane.HISTORY, Want(EXPENDABLE, after, until, history_room, CLAIM_AHEAD)))
+            turns.append(Turn(Lane.HISTORY, Want(EXPENDABLE, after, until, history_room, ahead)))
         turns.append(Turn(Lane.HISTORY, Want(THINNED, self._thinned, MAX_SEQ, history_room, 0)))
         return [turn for turn in turns if turn.lane in lanes and turn.want.most_bytes > 0]
 

@@ -14,7 +14,7 @@ from agent.spool.records import Row
 from agent.spool.spool import Spool
 from agent.uplink.broker import TIMEOUT_S, within
 from agent.uplink.downward import Refused, open_downward
-from agent.uplink.lanes import Lane, Lanes
+from agent.uplink.lanes import CLAIM_AHEAD, Lane, Lanes
 from agent.uplink.pace import Pace
 from agent.uplink.policy import EVERY_LANE
 from agent.uplink.window import Window
@@ -188,9 +188,9 @@ class Session:
     async def _send_next(self, room: int, now: float) -> bool:
         """Of the first lane that has something to send."""
         room = min(room, READ_BYTES)
-        turns = self._lanes.turns(
-            self._spool.snapshot.next_seq, self._link.lanes(), room, min(room, self._pace.room(now))
-        )
+        history_room = min(room, self._pace.room(now))
+        ahead = CLAIM_AHEAD if self._window.is_answered else 0  # what nobody takes is to stay fit for thinning
+        turns = self._lanes.turns(self._spool.snapshot.next_seq, self._link.lanes(), room, history_room, ahead)
         place, rows = await self._spool.take([turn.want for turn in turns])
         self._lanes.read(turns, place)
         if not rows:
@@ -205,7 +205,7 @@ class Session:
 
     async def _send_in_order(self, room: int) -> bool:
         """After a fork: every row that may ever have been sent."""
-        rows = await self._spool.read(self._window.cursor, min(room, READ_BYTES))
+        rows = await self._spool.take_in_order(self._window.cursor, min(room, READ_BYTES))
         if self._window.is_forked(rows[0] if rows else None):
             await self._reincarnate()
             return True
@@ -249,8 +249,11 @@ class Session:
         freeing = [one for one in ranges if one.status in (AckStatus.STORED, AckStatus.QUARANTINED)]
         if freeing:
             freed = await self._spool.free(freeing)
-            self._window.answered(freed.seqs, now)
-            self._pace.answered(freed.seqs, now)
+            # A row that was dropped while it was under way is freed no more, and answered all the same.
+            flown = [row.seq for one in freeing for row in self._window.covers(one) or ()]
+            for seqs in (freed.seqs, flown):
+                self._window.answered(seqs, now)
+                self._pace.answered(seqs, now)
             self._counters.acknowledged += len(freed.seqs)
             if freed.refused:
                 self._refuse("digest", f"{freed.refused} acknowledged ranges of other bytes than ours")
@@ -262,13 +265,12 @@ class Session:
             self._counters.pauses += 1
             until = now + min(pause, LONGEST_PAUSE_S)
             self._pace.slow(until)
-            if not all(self._is_history(one) for one in slow):
-                self._window.pause(until)
-
-    def _is_history(self, one: AckRange) -> bool:
-        """Whether it answers old data alone: what is live is then not held back."""
-        rows = self._window.covers(one)
-        return rows is not None and all(row.seq in self._pace for row in rows)
+            for one in slow:
+                rows = self._window.covers(one)
+                if rows is not None and all(row.seq in self._pace for row in rows):
+                    self._window.postpone(rows, until)  # old data alone: what is live is not held back
+                else:
+                    self._window.pause(until)
 
     async def _take_other(self, one: AckRange) -> None:
         if one.status not in (AckStatus.NEED_BIRTH, AckStatus.FORK):
@@ -298,7 +300,7 @@ class Session:
             return
         self._births[birth] = now
         self._counters.births_again += 1
-        await self._send(await self._spool.read(seq - 1, 1))
+        await self._send(await self._spool.take_in_order(seq - 1, 1))
 
     async def _reincarnate(self) -> None:
         self._counters.forks += 1

@@ -1,4 +1,7 @@
-"""How many bytes a link carried today, as the kernel counts them for its connection: with TLS, headers and repeats."""
+"""How many bytes a link carried today, as the kernel counts them for its connection: with TLS and headers.
+
+Of what was sent again the headers alone are counted, and nothing of a connection that no MQTT came of.
+"""
 
 import json
 import logging
@@ -6,6 +9,8 @@ import socket
 import struct
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from agent.clock import FLOOR_MS
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +49,7 @@ class Traffic:
         self._day = now_ms // DAY_MS
         self._saved = now_ms
         self._open: dict[str, Bytes] = {}
-        self._read()
+        self._read(is_set=now_ms >= FLOOR_MS)
 
     def today(self, name: str) -> Bytes:
         return self._today[name]
@@ -58,13 +63,19 @@ class Traffic:
         sent = max(0, since_it_began.sent - before.sent)
         received = max(0, since_it_began.received - before.received)
         self._open[name] = Bytes(max(before.sent, since_it_began.sent), max(before.received, since_it_began.received))
-        if now_ms // DAY_MS > self._day:  # a clock that goes back does not give a day's budget again
-            self._day = now_ms // DAY_MS
-            self._today = dict.fromkeys(self._today, Bytes())
+        self.turn(now_ms)
         for counts in (self._today, self.total):
             counts[name] = Bytes(counts[name].sent + sent, counts[name].received + received)
         if abs(now_ms - self._saved) >= SAVE_MS:
             self.save(now_ms)
+
+    def turn(self, now_ms: int) -> None:
+        """Begins the day anew if it is another: to be called before today() is asked."""
+        day = now_ms // DAY_MS
+        if day > self._day:  # a clock that goes back does not give a day's budget again
+            self._today = dict.fromkeys(self._today, Bytes())
+        if day > self._day or (day < self._day - 1 and now_ms >= FLOOR_MS):  # or it was years ahead: the day ends yet
+            self._day = day
 
     def save(self, now_ms: int) -> None:
         self._saved = now_ms
@@ -77,12 +88,14 @@ class Traffic:
         except OSError as error:
             log.warning("%s: what the links carried today is not kept: %s", self._path, error)
 
-    def _read(self) -> None:
+    def _read(self, is_set: bool) -> None:
+        """Of a clock that `is_set` the day counts; before, today is the day of the file, which the clock will reach."""
         if self._path is None:
             return
         try:
             kept = json.loads(self._path.read_text("utf-8"))
-            if kept["day"] == self._day:
+            if kept["day"] >= self._day:
+                self._day = self._day if is_set else int(kept["day"])
                 for name, (sent, received) in kept["links"].items():
                     if name in self._today:
                         self._today[name] = Bytes(int(sent), int(received))

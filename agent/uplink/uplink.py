@@ -1,6 +1,7 @@
 """The uplink: connects, sends, frees what the server acknowledged, and connects again.
 
-Of several links the first that can be had is used; while it is not the first, the better ones are tried now and then.
+Of several links the first that can be had is used, those that are closed for data last; meanwhile the better ones are
+tried now and then.
 """
 
 import asyncio
@@ -41,6 +42,7 @@ NUMBERS = 64  # of connections that one commit of the spool stands for: months o
 MIND_S = 2.0  # between two looks at what a link has carried, and may carry
 LINGER_S = 30.0  # a link that may only carry alarms is left when none waited for so long
 RETURN_S, LONGEST_RETURN_S = 60.0, 3600.0  # between two tries of a better link; longer after each that failed
+CLOSED = "closed for data now (windows, budget_mb_day), and no event waits"
 
 
 class Way(NamedTuple):
@@ -110,7 +112,7 @@ class Uplink:
         self._number = 0  # of the connection that is to come
 
     async def run(self) -> None:
-        # Of the rows from before this process any may have been sent: the spool does not say.
+        # Whatever the spool notes of what was sent: an image that was restored knows nothing of what came after it.
         self._link.window.may_have_been_sent(self._link.spool.snapshot.next_seq - 1)
         loop = asyncio.get_running_loop()
         while True:
@@ -119,8 +121,8 @@ class Uplink:
             try:
                 await self._connection(link)
             except* _Left as group:
-                log.info("gateway %s: left %s: %s", self._link.gateway, link.way.name, _first(group))
-                fault = ""
+                self.fault = _first(group)
+                log.info("gateway %s: left %s: %s", self._link.gateway, link.way.name, self.fault)
             except* (MqttError, SpoolRefused, OSError) as group:
                 fault = _first(group)
             if loop.time() - began > STEADY_S:
@@ -144,13 +146,16 @@ class Uplink:
             log.warning("gateway %s: broker %s: %s%s; again in %.1f s", self._link.gateway, where, fault, told, wait)
 
     async def _choose(self) -> _Link:
-        """The first link that may be tried now; waits until there is one."""
+        """The first link that may be tried now, those that are open for data first; waits until there is one."""
         loop = asyncio.get_running_loop()
         while True:
             now = loop.time()
-            for link in self._links:
-                if link.not_before <= now and await self._has_use_of(link.way):
+            ready = [link for link in self._links if link.not_before <= now]
+            for link in sorted(ready, key=lambda one: self._lanes(one.way) != EVERY_LANE):
+                if await self._has_use_of(link.way):
                     return link
+            if ready:
+                self.fault = CLOSED
             until = min((link.not_before for link in self._links if link.not_before > now), default=math.inf)
             await asyncio.sleep(min(until - now, MIND_S))
 
@@ -164,9 +169,11 @@ class Uplink:
             return False
 
     def _lanes(self, way: Way) -> frozenset[Lane]:
+        now_ms = _utc_ms()
+        self.traffic.turn(now_ms)  # while nothing is carried, nothing is counted, and the day would never end
         if way.policy.is_open:
             return EVERY_LANE
-        return way.policy.lanes(sum(self.traffic.today(way.name)), _utc_ms())
+        return way.policy.lanes(sum(self.traffic.today(way.name)), now_ms)
 
     def state_changed(self) -> None:
         """Asks for a new State to be published soon (a device became unreachable, say)."""
@@ -182,14 +189,20 @@ class Uplink:
         """One connection from beginning to end. Raises what ended it."""
         way = self.using = used.way
         broker, policy = way.broker, way.policy
-        link = replace(self._link, timeout_s=policy.timeout_s, state_s=policy.state_s, lanes=lambda: self._lanes(way))
-        link.window.fit(policy.window_bytes, policy.resend_s)
+        self._link.window.fit(policy.window_bytes, policy.resend_s)
         host, port = (broker.host, broker.port) if broker.reach is None else await broker.reach()
         connection = await self._next_connection()
         async with _open(self._client(way, connection, host, port), policy.timeout_s) as client:
             client.pending_calls_threshold = 1_000_000  # calls in flight are meant; the window bounds them
             self.traffic.began(way.name)
             await self._subscribe(client, policy)
+
+            def lanes() -> frozenset[Lane]:
+                if policy.budget is not None:  # between two looks of _mind() a fast link carries many budgets
+                    self._count(way, client)
+                return self._lanes(way)
+
+            link = replace(self._link, timeout_s=policy.timeout_s, state_s=policy.state_s, lanes=lanes)
             session = Session(client, link, connection)
             self.counters.connects += 1
             log.info("gateway %s: connected to %s:%d", self._link.gateway, broker.host, broker.port)
@@ -198,8 +211,9 @@ class Uplink:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(session.run())
                     tasks.create_task(self._mind(way, client))
-                    for better in self._links[: self._links.index(used)]:
-                        tasks.create_task(self._return_to(better))
+                    for other in self._links:
+                        if other is not used:
+                            tasks.create_task(self._change_to(other, used))
             except asyncio.CancelledError:
                 await _take_leave(session)
                 raise
@@ -227,21 +241,28 @@ class Uplink:
             self._count(way, client)
             idle = 0.0 if await self._has_use_of(way) else idle + MIND_S
             if idle >= LINGER_S:
-                raise _Left("the link is closed for data now, and no alarm waits")
+                raise _Left(CLOSED)
 
-    async def _return_to(self, better: _Link) -> NoReturn:
+    async def _change_to(self, other: _Link, used: _Link) -> NoReturn:
         while True:
-            await asyncio.sleep(better.return_s)
-            broker = better.way.broker
-            if not await self._has_use_of(better.way):
+            await asyncio.sleep(other.return_s)
+            broker = other.way.broker
+            if not await self._is_better(other, used):
                 continue
             with suppress(OSError, TimeoutError):
-                async with asyncio.timeout(better.way.policy.timeout_s):
+                async with asyncio.timeout(other.way.policy.timeout_s):
                     where = (broker.host, broker.port) if broker.reach is None else await broker.reach()
                     _, writer = await asyncio.open_connection(*where)
                     writer.close()
-                better.not_before = -math.inf
-                raise _Left(f"{better.way.name} is there again")
+                other.not_before = -math.inf
+                raise _Left(f"{other.way.name} can be had")
+
+    async def _is_better(self, other: _Link, used: _Link) -> bool:
+        """One that is open for data before one that is not, else the one that stands first."""
+        is_open = self._lanes(other.way) == EVERY_LANE
+        if is_open != (self._lanes(used.way) == EVERY_LANE):
+            return is_open
+        return self._links.index(other) < self._links.index(used) and await self._has_use_of(other.way)
 
     def _count(self, way: Way, client: Client) -> None:
         self.traffic.count(way.name, traffic.of(client._client.socket()), _utc_ms())  # noqa: SLF001
@@ -282,7 +303,7 @@ class Uplink:
 
 
 def _utc_ms() -> int:
-    """Of a clock that may not be set yet: a window is then open at another time, and no budget is had twice."""
+    """Of a clock that may not be set yet: a window is then open at another time; budgets: agent.uplink.traffic."""
     return time.time_ns() // 1_000_000
 
 

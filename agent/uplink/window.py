@@ -18,7 +18,7 @@ class _Sent:
     row: Row
     first: float
     at: float
-    outlived: bool = False  # a silence of the server: how long its answer takes says nothing of how long answers take
+    outlived: bool = False  # a silence or a pause of the server: its answer says nothing of how long answers take
 
 
 class Window:
@@ -40,7 +40,7 @@ class Window:
         self._waiting: dict[int, list[int]] = {}  # by the seq of a birth: rows that the server cannot read without it
         self._paused_until = -math.inf
         self._heard = -math.inf
-        self._is_answered = False  # on this connection
+        self.is_answered = False  # on this connection
         self._probed = -math.inf
         self._ever = 0  # the highest seq that may have been sent, on any connection
         self._forking = False
@@ -70,7 +70,7 @@ class Window:
         self._oldest = math.inf
         self._waiting.clear()
         self._heard = now
-        self._is_answered = False
+        self.is_answered = False
 
     def incarnated(self) -> None:
         """New numbers: nothing of them was ever sent."""
@@ -85,7 +85,7 @@ class Window:
     def room(self, now: float) -> int:
         """Bytes that may be sent now. Before the first answer few: a server that does not answer may have them all, and
         what may have been sent can never be said in fewer words (agent.spool.thinning)."""
-        limit = self._limit if self._is_answered else min(self._limit, PROBE_BYTES)
+        limit = self._limit if self.is_answered else min(self._limit, PROBE_BYTES)
         return 0 if now < self._paused_until else max(0, limit - self._bytes)
 
     @property
@@ -167,7 +167,7 @@ class Window:
                     if one.at < self._probed:
                         one.at = self._oldest = -math.inf
         self._heard = now
-        self._is_answered = True
+        self.is_answered = True
 
     def answered(self, seqs: Iterable[int], now: float) -> None:
         for seq in seqs:
@@ -183,6 +183,13 @@ class Window:
     def needs_birth(self, rows: Iterable[Row], birth: int) -> None:
         """Rows that the server could not read: to be sent again when the birth is answered, or after the usual time."""
         self._waiting.setdefault(birth, []).extend(row.seq for row in rows)
+
+    def postpone(self, rows: Iterable[Row], until: float) -> None:
+        """Rows that the server does not take now: to be sent again then."""
+        for row in rows:
+            sent = self._sent[row.seq]
+            sent.at = max(sent.at, until - self._patience)
+            sent.outlived = True
 
     def forked(self, rows: Iterable[Row], now: float) -> None:
         """Rows under whose seq the server holds other bytes. From now on all rows are sent in order of seq."""

@@ -27,15 +27,17 @@ from protocols.modbus.pdu import (
 )
 
 FORGOTTEN_S = 10.0  # no serial device, radio or terminal server holds an answer for so long
+IGNORES = 2  # times in a row that fences met silence and the request behind them did not: the unit answers no fence
 EXCEPTION = 2  # bytes of its PDU
 Shape = tuple[int, int]  # function and length of the PDU that answers, unless it is an exception
 
 
 class Owed(NamedTuple):
-    """`answers` of one shape in a row. `since` is when the first one's request had left the wire."""
+    """`answers` of one shape in a row. `since` is when the first one's request had left the wire, `last` the last's."""
 
     shape: Shape
     since: float
+    last: float
     answers: int = 1
 
 
@@ -64,19 +66,21 @@ class _Debt:
     as an exception.
 
     `fence` is the one to use: nothing but itself was given up since it was first sent, so that even the answer to an
-    older copy of it proves that what it fences off is over. `refused` are functions whose fences met an exception.
+    older copy of it proves that what it fences off is over. `refused` are functions whose fences met an exception;
+    `ignored` tells that one met silence, since another request was given up.
     """
 
     since: float = 0.0
     owed: list[Owed] = field(default_factory=list)
     fence: Request | None = None
     refused: set[int] = field(default_factory=set)
+    ignored: bool = False
 
     def owe(self, shape: Shape, since: float) -> None:
         if self.owed and self.owed[-1].shape == shape:
-            self.owed[-1] = self.owed[-1]._replace(answers=self.owed[-1].answers + 1)
+            self.owed[-1] = self.owed[-1]._replace(answers=self.owed[-1].answers + 1, last=since)
         else:
-            self.owed.append(Owed(shape, since))
+            self.owed.append(Owed(shape, since, since))
 
     def owes_function(self, function: int) -> bool:
         return any(owed.shape[0] == function for owed in self.owed)
@@ -88,12 +92,18 @@ class _Debt:
 class Debts:
     def __init__(self) -> None:
         self._units: dict[int, _Debt] = {}
+        self._ignored: dict[int, int] = {}  # by unit: how often in a row its fences met silence alone
+
+    def ignores_fences(self, unit: int) -> bool:
+        """Some devices answer nothing but reads of what they know, and are silent to all others."""
+        return self._ignored.get(unit, 0) >= IGNORES
 
     def incur(self, unit: int, request: Request, is_fence: bool, since: float) -> None:
         """`request` was given up, having left the wire at `since` seconds of any clock."""
         debt = self._units.setdefault(unit, _Debt())
         debt.since = since
         debt.owe(_shape(request), since)
+        debt.ignored = is_fence
         if not is_fence:
             debt.fence = None  # the next one must come after this request
 
@@ -105,6 +115,10 @@ class Debts:
         debt = self._units.get(unit)
         if debt is None:
             return True
+        if is_fence:
+            self._ignored.pop(unit, None)
+        elif debt.ignored:
+            self._ignored[unit] = self._ignored.get(unit, 0) + 1
         shape = _shape(request)
         if is_fence and isinstance(response, ExceptionResponse) and debt.owes_function(request.function):
             debt.owe(shape, debt.since)
@@ -116,7 +130,7 @@ class Debts:
             # This may be the answer to an older copy, and those to later ones still to come. They harm nothing, for
             # the next answer has another length, but must be known for what they are.
             owed = sum(owed.answers for owed in debt.owed if owed.shape == shape)
-            self._units[unit] = _Debt(debt.since, [Owed(shape, debt.since, owed)])
+            self._units[unit] = _Debt(debt.since, [Owed(shape, debt.since, debt.since, owed)])
         return True
 
     def came(self, unit: int, function: int, length: int) -> Owed | None:
@@ -148,12 +162,18 @@ class Debts:
         """What to ask before `request`; None when no answer that is owed can be mistaken for its own. Its answer has
         not the shape `avoid` either.
 
-        An exception has one length only, so any debt of the same function calls for a fence. Raises Nonsense while
-        answers of all tables are owed and exceptions met the fences, until FORGOTTEN_S after the last was given up.
+        An exception has one length only, so any debt of the same function calls for a fence. But where one met silence,
+        and no answer of this shape can be owed any more, `request` itself is asked: a device that never answers the
+        fence is not lost by it. Raises Nonsense while answers of all tables are owed and exceptions met the fences,
+        until FORGOTTEN_S after the last was given up.
         """
         debt = self._units.get(unit)
         if debt is None or not debt.owes_function(request.function):
             return None
+        if debt.ignored:
+            debt.owed = [owed for owed in debt.owed if now < owed.last + FORGOTTEN_S]
+            if not debt.owes_shape(_shape(request)):
+                return None
         if debt.fence is None or _shape(debt.fence) in (_shape(request), avoid):
             debt.fence = _choose(debt, request, avoid)
         if debt.fence is None:

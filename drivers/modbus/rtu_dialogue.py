@@ -143,8 +143,11 @@ class RtuDialogue:
             return
         unit = self._goal.unit
         if isinstance(result, DeviceError):
-            self._give_up()
             silent = isinstance(result, Unreachable) and not isinstance(result, LineDown)
+            if silent and self._held is not None and self._debts.ignores_fences(unit):
+                self._take_held(self._held, step.request)
+                return
+            self._give_up()
             if silent and self._held is not None:
                 self._held, self._doubted = None, True
                 self._advance()
@@ -163,6 +166,14 @@ class RtuDialogue:
             self._ask(self._goal.request, False)
         else:
             self._advance()
+
+    def _take_held(self, pdu: bytes, request: Request) -> None:
+        """Nothing came behind what may be a copy, and no fence could tell."""
+        unit, self._step, self._held = self._goal.unit, None, None
+        self._last, self._strays = self._goal._replace(request=request), 0
+        self.copies.heard(unit, pdu, self._now)
+        self.result = response = parse_response(pdu, request)
+        self._debts.settle(unit, request, False, response)
 
     def _give_up(self) -> None:
         """The step that is under way; its answer is owed if it went out."""

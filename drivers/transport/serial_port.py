@@ -5,6 +5,7 @@ import errno
 import os
 import termios
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import serial
@@ -63,6 +64,7 @@ class SerialPort:
         loop.remove_reader(port.fileno())
         loop.remove_writer(port.fileno())
         self._unsent.clear()
+        _forget_unsent(port)
         port.close()
 
     def write(self, data: bytes) -> None:
@@ -109,8 +111,15 @@ class SerialPort:
             loop.remove_reader(port.fileno())
             loop.remove_writer(port.fileno())
             self._unsent.clear()
+            _forget_unsent(port)
             port.close()
             self._on_lost(f"lost: {cause}")
+
+
+def _forget_unsent(port: serial.Serial) -> None:
+    """What waits in the kernel would go out when the port is opened again: a write that was given up long ago."""
+    with suppress(OSError, termios.error):  # SerialException is an OSError; the adapter may be gone
+        port.reset_output_buffer()
 
 
 def _is_pseudo(path: str) -> bool:

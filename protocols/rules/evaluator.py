@@ -67,7 +67,11 @@ class Sample(NamedTuple):
 
 
 class RuleState(NamedTuple):
-    """`since` is when `verdict` became what it is; `due` the next moment at which anything changes by itself."""
+    """`since` is when `verdict` became what it is; `due` the next moment at which anything changes by itself.
+
+    Until a channel has had its age limit's time since the rule `began` to speak for the first time, it is unknown and
+    not missing: a gateway that starts sees no danger in sensors it has not asked yet.
+    """
 
     phase: Phase
     latches: tuple[bool, ...]
@@ -75,14 +79,11 @@ class RuleState(NamedTuple):
     since: int
     fired_at: int | None
     due: int | None
+    began: int
 
 
 @dataclass(frozen=True)
 class State:
-    """Until a channel has had its age limit's time since `began` to speak for the first time, it is unknown and not
-    missing: a gateway that starts sees no danger in sensors it has not asked yet."""
-
-    began: int
     now: int
     samples: tuple[Sample | None, ...]
     rules: tuple[RuleState, ...]
@@ -126,8 +127,8 @@ class Evaluator:
             kept = remembered.get(rule.name, Remembered(False, None))
             phase = Phase.RESUMED if kept.active else Phase.IDLE
             latches = kept.latches if kept.active and len(kept.latches) == len(each) else (False,) * len(each)
-            rules.append(RuleState(phase, latches, None, now, kept.fired_at, due=now))
-        return State(now, now, (None,) * len(self._touches), tuple(rules))
+            rules.append(RuleState(phase, latches, None, now, kept.fired_at, due=now, began=now))
+        return State(now, (None,) * len(self._touches), tuple(rules))
 
     def carry(self, state: State, before: "Evaluator", old: State) -> State:
         """`state`, just started, with all that `before` knew in `old` of the rules that are the same in both."""
@@ -138,19 +139,19 @@ class Evaluator:
             fresh if (place := places.get(rule)) is None else old.rules[place]._replace(due=state.now)
             for rule, fresh in zip(self.rules, state.rules, strict=True)
         )
-        return State(state.began, max(state.now, old.now), samples, rules)
+        return State(max(state.now, old.now), samples, rules)
 
     def evaluate(self, state: State, tick: Tick) -> tuple[State, tuple[Effect, ...]]:
         """The state after the tick, and what happened up to it, in order. A tick of before the state's own moment
         counts as of that moment."""
         now = max(tick.now, state.now)
-        work = _Work(state.began, list(state.samples), list(state.rules))
+        work = _Work(list(state.samples), list(state.rules))
         effects: list[Effect] = []
         while (due := _earliest(work.rules)) is not None and due < now:
             self._step(work, due, (), effects)
         touched = {index for one in tick.observations for index in self._take(work.samples, one)}
         self._step(work, now, touched, effects)
-        return State(state.began, now, tuple(work.samples), tuple(work.rules)), tuple(effects)
+        return State(now, tuple(work.samples), tuple(work.rules)), tuple(effects)
 
     def remembered(self, state: State, rule: int) -> Remembered:
         """What `start` should be told of the rule after a restart."""
@@ -188,7 +189,7 @@ class Evaluator:
         samples = [work.samples[number] for number in self._inputs[index]]
         latches = list(old.latches)
         answers = iter(
-            [_answer(one, samples[i], latches, i, at, work.began) for i, one in enumerate(self._compares[index])]
+            [_answer(one, samples[i], latches, i, at, old.began) for i, one in enumerate(self._compares[index])]
         )
         verdict = _verdict(rule.when, answers)
         since = old.since if verdict is old.verdict else at
@@ -206,14 +207,13 @@ class Evaluator:
                 phase, due = Phase.IDLE, None
                 effects.append(Effect(Happened.CLEARED, index, at))
         for one, sample in zip(self._compares[index], samples, strict=True):
-            stale = _stale(one, sample, work.began)
+            stale = _stale(one, sample, old.began)
             if stale > at and (due is None or stale < due):
                 due = stale
-        return RuleState(phase, tuple(latches), verdict, since, fired_at, due)
+        return RuleState(phase, tuple(latches), verdict, since, fired_at, due, old.began)
 
 
 class _Work(NamedTuple):
-    began: int
     samples: list[Sample | None]
     rules: list[RuleState]
 
@@ -230,7 +230,8 @@ def _stale(one: Compare, sample: Sample | None, began: int) -> int:
 def _answer(one: Compare, sample: Sample | None, latches: list[bool], place: int, at: int, began: int) -> bool | None:
     value = _value(one, sample, at, began)
     if value is None:
-        if sample is None and at < _stale(one, sample, began):
+        # Nothing was said yet, or of a rate only where it begins: that is unknown, and not missing.
+        if (sample is None or (one.rate and sample.before_t is None)) and at < _stale(one, sample, began):
             return None
         return _WITHOUT.get(one.missing, latches[place])
     match one.op:

@@ -17,7 +17,7 @@ from agent.commands import Executor, Result, Status, Target, expired, gate
 from agent.interlocks import Interlock
 from agent.spool import Spool
 from drivers import catalog
-from drivers.base import Channel, LineConfig
+from drivers.base import Channel, LineConfig, Reading
 from protocols.edge.birth import Kind
 from protocols.edge.columns import F32LE, I32LE
 from protocols.edge.messages import Clock, ClockState, Command, Event, Origin, decode, encode
@@ -143,8 +143,8 @@ class Rig:
         self.bus = Bus(
             "pole", FAMILY.create_line(LineConfig("modbus-tcp", peer.address)), [device], 0.1, self, lambda _: None
         )
-        targets = {"D0": {one.name: Target(0, 0, number, one) for number, one in enumerate(LAMP.channels)}}
-        self.executor = Executor(spool, {0: self.bus}, targets, self.now, self.origin, {"D0": locks})
+        self.targets = {"D0": {one.name: Target(0, 0, number, one) for number, one in enumerate(LAMP.channels)}}
+        self.executor = Executor(spool, {0: self.bus}, self.targets, self.now, self.origin, {"D0": locks})
 
     def add(self, *_: object) -> None: ...
 
@@ -195,6 +195,30 @@ async def test_a_command_is_written_read_back_and_reported(peer: Any, tmp_path: 
     assert peer.holding[1][0] == 55
     assert (event["kind"], event["source"], event["status"], event["readback"]) == ("command-result", "D0", "done", 55)
     assert event["id"] == dim(55).id
+
+
+async def test_what_a_new_configuration_requires_holds_for_a_command_whose_needs_are_being_read(
+    peer: Any, tmp_path: Path, until: Any
+) -> None:
+    class Slow:
+        """The configuration changes while the relay is read."""
+
+        def __init__(self, rig: Rig) -> None:
+            self._rig, self.write = rig, rig.bus.write
+
+        async def read_back(self, device: int, channel: int) -> Reading:
+            reading = await self._rig.bus.read_back(device, channel)
+            barred = Interlock("dim_setpoint", None, (Requirement("D9", "relay", Decimal(1), Decimal(1)),), 0)
+            self._rig.executor.exchange({}, dict(self._rig.targets), {"D0": (barred,)})
+            return reading
+
+    async with rig(peer, tmp_path) as made:
+        peer.coils[1] = {0: 1}
+        made.executor.exchange({0: Slow(made)}, made.targets, {})
+        made.executor.submit(dim(55, requires=(RELAY_ON,)))
+        (event,) = await told(made, until)
+    assert (event["status"], peer.holding) == ("refused", {})
+    assert "relay of D9 is required" in event["detail"]
 
 
 async def test_a_rules_command_is_reported_as_such_and_needs_no_clock(peer: Any, tmp_path: Path, until: Any) -> None:

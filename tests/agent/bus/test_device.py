@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.bus.device import SILENT_EVERY, Device, Reader
+from agent.bus.device import AGAIN_MS, SILENT_EVERY, Device, Reader
 from drivers import catalog
 from drivers.base import LineConfig, Reading, Unreachable
 from protocols.quality import Quality
@@ -77,6 +77,39 @@ async def test_a_hole_between_channels_is_found_once_and_parts_only_its_neighbou
     assert reader.learned.cuts == {("input", 10)}
 
 
+async def poll(peer: Any, reader: Reader, ticks: Iterable[int]) -> list[tuple[int, int]]:
+    """Of each poll: how many channels had a value, and how many requests it took."""
+    line = FAMILY.create_line(LineConfig("modbus-tcp", peer.address))
+    await line.open()
+    try:
+        outcomes = [await reader.read(line, 1.0, tick) for tick in ticks]
+        return [(one.readings.qualities.count(Quality.GOOD), one.requests) for one in outcomes]
+    finally:
+        await line.close()
+
+
+async def test_a_device_that_refuses_all_it_has_while_it_starts_gives_all_of_it_soon_after(peer: Any) -> None:
+    peer.absent[1] = set(ADDRESSES)
+    reader = Reader(DEVICE)
+    await poll(peer, reader, range(1000, 4000, 1000))
+    peer.absent = {}
+    good = [good for good, _ in await poll(peer, reader, range(4000, 8000, 1000))]
+    assert good[2:] == [len(POINTS)] * 2
+    assert not reader.learned.absent
+
+
+async def test_what_was_refused_once_is_asked_for_again_and_costs_one_request_a_minute(peer: Any) -> None:
+    peer.absent[1] = {6, 10}
+    reader = Reader(DEVICE)
+    await poll(peer, reader, (1000, 2000))
+    told = await poll(peer, reader, range(3000, 10 * AGAIN_MS, 1000))
+    requests = [requests for _, requests in told]
+    assert sum(requests) - min(requests) * len(requests) == len(told) * 1000 // AGAIN_MS
+    peer.absent = {}
+    told = await poll(peer, reader, range(10 * AGAIN_MS, 11 * AGAIN_MS + 3000, 1000))
+    assert told[-1][0] == len(POINTS)
+
+
 async def test_what_another_of_the_kind_lacked_is_asked_once_more_and_costs_its_neighbours_nothing(peer: Any) -> None:
     peer.absent[1] = {6}
     first = Reader(DEVICE)
@@ -113,6 +146,22 @@ async def test_a_slower_channel_rides_along_at_its_own_ticks_and_costs_no_reques
     for tick, channels, requests in told:
         assert channels == (set(POINTS) if tick % 5000 == 0 else set(POINTS) - slow)
         assert requests == 1
+
+
+async def test_a_slower_channel_that_alone_was_not_answered_is_read_at_the_next_tick(peer: Any) -> None:
+    lamp = FAMILY.load_model("lamp_controller")
+    slow = {point.channel for point in lamp.points if point.space == "input"}
+    reader = Reader(replace(DEVICE, model=lamp, slower=dict.fromkeys(slow, 3_600_000)))
+    line = FAMILY.create_line(LineConfig("modbus-tcp", peer.address))
+    await line.open()
+    peer.deaf[1] = {4}
+    first = (await reader.read(line, 0.1, 1000)).readings
+    peer.deaf = {}
+    second, third = [set((await reader.read(line, 1.0, tick)).readings.channels) for tick in (2000, 3000)]
+    await line.close()
+    assert Quality.GOOD in first.qualities
+    assert slow <= second
+    assert not slow & third
 
 
 async def test_a_slower_channel_whose_tick_was_missed_is_read_at_the_next_one(peer: Any) -> None:

@@ -55,7 +55,9 @@ def test_a_turnaround_that_wavers_is_not_worth_a_write(tmp_path: Path) -> None:
     assert path.exists()
 
 
-@pytest.mark.parametrize("damaged", ["", "[]", "{", '{"meter": {}}', '{"meter": {"cuts": [3], "absent": []}}', "\0"])
+@pytest.mark.parametrize(
+    "damaged", ["", "[]", "{", '{"meter": {}}', '{"meter": {"cuts": [3], "absent": []}}', "\0", "[" * 100_000]
+)
 def test_a_damaged_file_costs_nothing_but_learning_again(
     tmp_path: Path, damaged: str, caplog: pytest.LogCaptureFixture
 ) -> None:

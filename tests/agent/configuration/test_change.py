@@ -14,9 +14,14 @@ from typing import Any
 import pytest
 
 from agent import cli, clock, control
+from agent.control import Declined
+from drivers import catalog
+from drivers.base import Line, LineConfig
+from drivers.modbus.family import TcpFamily
 from protocols import citycode
 from protocols.edge.birth import decode_description, description_hash
 from protocols.edge.messages import Batch, Birth, Configuration, Event
+from tests.agent.test_supervisor import inside
 from tests.agent.uplink.peers import KEY, City, Server, serve
 
 Write = Callable[..., Path]
@@ -289,3 +294,64 @@ async def test_what_only_a_start_can_change_is_said_and_not_tried(peer: Any, wri
         ]
         with pytest.raises(control.Declined, match="this gateway runs with"):
             await ask(path, "apply", path=os.devnull)
+
+
+def one_bus_anew(path: Path, pipeline: int) -> None:
+    edit(path, "[[bus.device]]", f"[bus.options]\npipeline = {pipeline}\n[[bus.device]]")
+
+
+async def test_what_is_asked_for_while_another_change_begins_waits_until_its_trial_is_over(
+    peer: Any, write_config: Write, until: Any
+) -> None:
+    path = write_config(peer.address, devices=2)
+    async with inside(path) as agent:
+        await until(lambda: agent.buses[0].is_open)
+        edit(path, "unit = 2\n", "unit = 3\n")
+        both = [agent.configuration.apply(60, confirmed=True) for _ in range(2)]
+        first, second = await asyncio.gather(*both, return_exceptions=True)
+        assert isinstance(first, dict)
+        assert isinstance(second, Declined)
+        assert "is on trial" in str(second)
+
+
+class Picky(TcpFamily):
+    """A driver with a bug: options that it said were fine are not."""
+
+    def create_line(self, config: LineConfig) -> Line:
+        if config.options:
+            raise ZeroDivisionError("a bug")
+        return super().create_line(config)
+
+
+async def test_a_line_that_cannot_be_made_leaves_all_as_it_was(peer: Any, write_config: Write, until: Any) -> None:
+    path = write_config(peer.address, devices=2)
+    async with inside(path, {**catalog.BUILTIN, "modbus-tcp": Picky()}) as agent:
+        changer, (bus,) = agent.configuration, agent.buses
+        await until(lambda: bus.is_open)
+        before, whole = changer.report(), path.read_text()
+        one_bus_anew(path, 7)
+        with pytest.raises(Declined, match="a bug"):
+            await changer.apply(60, confirmed=True)
+        told = changer.report()
+        assert (told["number"], told["hash"], told["trial_left_s"]) == (before["number"], before["hash"], None)
+        assert told["refused"]["reason"] == "it could not be begun: a bug"
+        assert changer.record.trial is None
+        assert agent.buses == (bus,)
+        polls = bus.counters.devices[0].polls
+        await until(lambda: bus.counters.devices[0].polls > polls + 3)
+        path.write_text(whole)
+        assert (await changer.apply(60, confirmed=True))["lines"] == ["nothing changes"]
+
+
+async def test_a_trial_in_which_nothing_was_to_be_sent_is_none_against_the_uplink(
+    peer: Any, city: City, write_config: Write, until: Any
+) -> None:
+    path = write_config(peer.address, devices=1, broker=city.port, key=KEY, password="gateway's", period_s=600)
+    async with serve(city), inside(path) as agent:
+        await until(lambda: agent.uplink.connected and agent.uplink.counters.acknowledged > 0)
+        await until(lambda: agent.spool.snapshot.rows == 0)
+        one_bus_anew(path, 2)
+        answer = await agent.configuration.apply(1, confirmed=True)
+        await until(lambda: agent.configuration.report()["trial_left_s"] is None)
+        assert agent.configuration.report()["number"] == answer["number"]
+        assert agent.configuration.report()["refused"] is None

@@ -28,7 +28,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.diagnosis.recorder.APART_NS", 0)
 
 
-async def examined(simulation: Simulation, until: Any, requests: int = 18, timeout_s: float = 0.1) -> list[Finding]:
+async def examined(simulation: Simulation, until: Any, requests: int = 12, timeout_s: float = 0.1) -> list[Finding]:
     address = simulation.servers[0].address
     driver = "modbus-rtu" if address.startswith("/") else "modbus-tcp"
     rig = Rig(driver, address, [1, 2, 3], "meter_1p", timeout_s)
@@ -52,13 +52,13 @@ async def test_of_a_line_on_which_all_is_well_nothing_is_said(tmp_path: Path, un
         (Kind.BIT_ERROR, False, "noise", Confidence.LIKELY),
         (Kind.RINGING, True, "termination", Confidence.LIKELY),
         (Kind.COLLISION, False, "collision", Confidence.POSSIBLE),
-        (Kind.HALF_SPEED, True, "speed", Confidence.LIKELY),
+        pytest.param(Kind.HALF_SPEED, True, "speed", Confidence.LIKELY, marks=pytest.mark.long),
         (Kind.INVERTED, True, "inverted", Confidence.LIKELY),
         (Kind.SILENT, False, "device-silent", Confidence.CERTAIN),
-        (Kind.SILENT, True, "line-silent", Confidence.CERTAIN),
+        pytest.param(Kind.SILENT, True, "line-silent", Confidence.CERTAIN, marks=pytest.mark.long),
         (Kind.EXCEPTION, False, "refused", Confidence.CERTAIN),
         (Kind.WRONG_UNIT, False, "another-answers", Confidence.CERTAIN),
-        (Kind.DUPLICATE, False, "answers-twice", Confidence.POSSIBLE),
+        pytest.param(Kind.DUPLICATE, False, "answers-twice", Confidence.POSSIBLE, marks=pytest.mark.long),
     ],
 )
 async def test_a_fault_is_named_and_nothing_else_is(
@@ -67,7 +67,7 @@ async def test_a_fault_is_named_and_nothing_else_is(
     async with simulated(tmp_path) as simulation:
         for code in CODES[:3] if everywhere else CODES[2:3]:
             simulation.faults.add(code, Fault(kind))
-        found = await examined(simulation, until)
+        found = await examined(simulation, until, requests=6 if everywhere else 12)
     assert [(finding.cause, finding.confidence) for finding in found] == [(cause, confidence)]
     assert found[0].evidence
     assert found[0].advice
@@ -103,7 +103,7 @@ async def test_silence_behind_a_connection_is_not_blamed_on_a_cable(tmp_path: Pa
     async with simulated(tmp_path, kind="tcp") as simulation:
         for code in CODES[:3]:
             simulation.faults.add(code, Fault(Kind.SILENT))
-        found = await examined(simulation, until)
+        found = await examined(simulation, until, requests=6)
     assert causes(found) == {"line-silent"}
     assert not any("swap A and B" in line for line in found[0].advice)
 

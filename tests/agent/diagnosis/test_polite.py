@@ -2,7 +2,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.bus.schedule import Schedule
-from agent.diagnosis.polite import SHARE, SLACK_MS, fits, rested_at
+from agent.diagnosis.polite import SHARE, SLACK_MS, Guest, fits, rested_at
+from drivers.transport.tap import Tap
 
 PERIODS = st.lists(st.sampled_from([250, 500, 1000, 5000]), min_size=1, max_size=5)
 
@@ -43,3 +44,12 @@ def test_on_a_line_that_nobody_polls_a_question_always_fits() -> None:
 def test_a_question_rests_for_the_others_share(began: int, took: int) -> None:
     ended = began + took
     assert took <= SHARE * (rested_at(began, ended) - began) + 1e-6
+
+
+async def test_who_gave_up_a_wish_on_a_busy_line_is_in_nobodys_way() -> None:
+    guest = Guest(Tap(lambda _: None, lambda _: None))
+    told = guest.wish(b"?", 7, 0.5)
+    assert guest.waits
+    assert guest.wake_at(0, 1) is None
+    told.cancel()
+    assert not guest.waits

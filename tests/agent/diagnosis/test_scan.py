@@ -8,6 +8,7 @@ import pytest
 
 from agent import control
 from agent.diagnosis import scan
+from agent.diagnosis.search import Search
 from tests.agent.diagnosis.rig import Rig, polled, simulated
 
 
@@ -51,6 +52,7 @@ async def _report(_: object) -> object:
     return {}
 
 
+@pytest.mark.long
 async def test_without_a_gateway_the_line_itself_is_asked(tmp_path: Path) -> None:
     async with simulated(tmp_path, units=3) as simulation:
         rig = Rig("modbus-rtu", simulation.servers[0].address, [1], "meter_1p", 0.2)
@@ -58,6 +60,7 @@ async def test_without_a_gateway_the_line_itself_is_asked(tmp_path: Path) -> Non
     assert [one.unit for one in search.found] == ["2", "3"]
 
 
+@pytest.mark.long
 async def test_offline_other_speeds_are_tried_and_told_with_what_was_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,3 +88,18 @@ async def test_a_line_that_cannot_be_searched_says_why(tmp_path: Path) -> None:
     with pytest.raises(control.Declined, match="not open"):
         await rig.answers["ask"]({"bus": "line", "request": "0103000000 01840a".replace(" ", ""), "longest": 7,
                                   "wait_s": 0.1})  # fmt: skip
+
+
+async def test_what_was_found_before_a_scan_is_broken_off_is_not_lost(tmp_path: Path) -> None:
+    def tell(asked: int, total: int, _: str) -> None:
+        if asked == 4:
+            raise KeyboardInterrupt
+
+    begun: list[Search] = []
+    async with simulated(tmp_path, units=3) as simulation:
+        rig = Rig("modbus-rtu", simulation.servers[0].address, [1], "meter_1p", 0.2)
+        with pytest.raises(KeyboardInterrupt):
+            await scan.run(tmp_path, rig.settings, offline=False, tell=tell, begun=begun)
+    page = "\n".join(scan.render(begun, rig.settings))
+    assert "2 found" in page
+    assert "modbus-rtu 3" in page

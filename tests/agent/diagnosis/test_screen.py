@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from agent import control
 
 
@@ -50,6 +52,46 @@ async def test_top_draws_takes_keys_and_leaves(
         os.write(ours, b"q")
         async with asyncio.timeout(30):
             assert await program.wait() == 0
+        serving.cancel()
+        asyncio.get_running_loop().remove_reader(ours)
+    os.close(ours)
+    os.close(theirs)
+
+
+@pytest.mark.parametrize(
+    ("term", "words", "status"), [("vt52", b"2 devices by bus", 0), ("nowhere", b"TERM='nowhere'; try TERM=vt100", 1)]
+)
+async def test_a_poor_terminal_is_drawn_on_and_an_unknown_one_is_named(
+    write_config: Callable[..., Path],
+    report: dict[str, Any],
+    tmp_path: Path,
+    until: Any,
+    term: str,
+    words: bytes,
+    status: int,
+) -> None:
+    config = write_config()
+    (tmp_path / "data").mkdir()
+
+    async def tell(_: object) -> object:
+        return report
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    seen = bytearray()
+    os.set_blocking(ours, False)
+    async with asyncio.TaskGroup() as tasks:
+        serving = tasks.create_task(control.serve(tmp_path / "data", {"report": tell}))
+        asyncio.get_running_loop().add_reader(ours, lambda: seen.extend(os.read(ours, 65536)))
+        await until((tmp_path / "data" / control.NAME).exists)
+        program = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "agent.cli", "top", str(config)),
+            stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": term}, start_new_session=True,
+        )  # fmt: skip
+        await until(lambda: words in seen, 30.0)
+        os.write(ours, b"q")
+        async with asyncio.timeout(30):
+            assert await program.wait() == status
         serving.cancel()
         asyncio.get_running_loop().remove_reader(ours)
     os.close(ours)

@@ -1,8 +1,8 @@
 import pytest
 
-from agent.pipeline import FilterConfig, describe_channels
+from agent.pipeline import FilterConfig, Pipeline, describe_channels, late_ms
 from agent.pipeline.plan import ChannelPlan, DevicePlan, outputs
-from drivers.base import Channel
+from drivers.base import Channel, Reading, Readings
 from protocols.edge.birth import Kind
 from protocols.edge.columns import F32LE, I32LE, I64LE
 
@@ -32,3 +32,27 @@ def test_what_is_derived_says_what_it_is_and_in_which_unit() -> None:
     }
     rollovers = {one.name: one.rollover for one in describe_channels([plan])}
     assert (rollovers["energy"], rollovers["energy.total"]) == (10**8, None)
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        FilterConfig(),
+        FilterConfig(despike=True, lowpass_hz=1.0),
+        FilterConfig(despike="hampel", antialias=True, decimate=3),
+        FilterConfig(fir_hz=1.0, fir_taps=9),
+        FilterConfig(despike="hampel", fir_hz=1.0, window_s=0.5, statistics=("max",)),
+        FilterConfig(window_s=0.13, statistics=("max",)),
+    ],
+)
+def test_a_value_leaves_as_late_as_is_told(filters: FilterConfig) -> None:
+    plan = DevicePlan(100, (ChannelPlan(GAUGE, filters),))
+    pipeline, late = Pipeline([plan]), dict.fromkeys(range(len(outputs([plan]))), 0)
+    for tick in range(0, 12_000, 100):
+        pipeline.add(0, tick, Readings.of([Reading(0, 1, 0)]))
+        while (part := pipeline.drain()) is not None:
+            for group in part.groups:
+                for column in group.columns:
+                    behind = tick - part.t0_boot_ms - int(group.times[0])
+                    late[column.alias] = max(late[column.alias], behind)
+    assert late == {output.alias: late_ms(output, plan) for output in outputs([plan])}

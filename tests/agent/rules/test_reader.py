@@ -7,6 +7,7 @@ from agent import config
 from agent.rules.reader import AGE_MS, AGE_PERIODS
 from agent.toml import ConfigError
 from drivers import catalog
+from protocols import citycode
 from protocols.rules import Rule, compares
 
 Write = Callable[..., Path]
@@ -17,9 +18,12 @@ def device(code: str, model: str, unit: int, more: str = "") -> str:
 
 
 @pytest.fixture
-def rules_of(write_config: Write) -> Callable[[str], tuple[Rule, ...]]:
-    from protocols import citycode
+def device_code() -> str:
+    return citycode.mint("D", "1101149001000001").text
 
+
+@pytest.fixture
+def rules_of(write_config: Write) -> Callable[[str], tuple[Rule, ...]]:
     codes = {number: citycode.mint("D", f"110114900100{number:04d}").text for number in (1, 2)}
 
     def read(text: str) -> tuple[Rule, ...]:
@@ -55,7 +59,20 @@ def test_a_rule_is_read_with_an_age_limit_by_its_channels_period(rules_of: Rules
 
 def test_a_statistic_of_a_channel_can_be_looked_at(rules_of: Rules) -> None:
     (rule,) = rules_of(RULE.replace('"voltage"', '"voltage.mean"'))
-    assert [one.max_age_ms for one in compares(rule.when)] == [AGE_MS + AGE_PERIODS * 10_000]
+    late = 10_000  # it has the time of its window's start
+    assert [one.max_age_ms for one in compares(rule.when)] == [AGE_MS + AGE_PERIODS * 10_000 + late]
+
+
+def test_what_filters_delay_is_no_silence(write_config: Write, device_code: str) -> None:
+    filtered = 'channel.voltage = { despike = "hampel", antialias = true, decimate = 10 }\n'
+    more = device(device_code, "meter_1p", 1, filtered)
+    rule = RULE.replace("METER", device_code).partition("[[rule.write]]")[0]
+    (read,) = config.load(write_config(devices=0, more=more + rule), {}, catalog.BUILTIN).rules
+    late = 3000 + 80_000  # three ticks, and eight kept ones
+    assert [one.max_age_ms for one in compares(read.when)] == [AGE_MS + AGE_PERIODS * 10_000 + late]
+    sooner = write_config(devices=0, more=more + rule.replace("back = 245", "max_age_s = 90"))
+    with pytest.raises(ConfigError, match="every 10 s, 83 s late by its filters: max_age_s must be at least 93"):
+        config.load(sooner, {}, catalog.BUILTIN)
 
 
 def test_a_gateway_without_rules_has_none(rules_of: Rules) -> None:

@@ -427,3 +427,12 @@ async def test_freeing_through_the_thread_frees(tmp_path: Path) -> None:
         rows = await spool.read(0, 1 << 20)
         assert (await spool.free([acknowledge(rows[:2])])).seqs == (1, 2)
         assert spool.snapshot.first_kept == 3
+
+
+async def test_rows_taken_in_order_are_noted_as_sent_before_they_are_given_out(tmp_path: Path) -> None:
+    async with Spool(tmp_path / "spool.db", QUOTA) as spool:
+        for number in range(2):
+            await spool.put(batch(number))
+            await spool.put(event(number), urgent=True)
+        assert [row.seq for row in await spool.take_in_order(0, 1 << 20)] == [1, 2, 3, 4]
+        assert spool.snapshot.claimed == {0: ((1, 1), (3, 3)), 1: ((2, 2), (4, 4))}

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from agent.spool import room
 from agent.spool import store as store_module
-from agent.spool.errors import SpoolInUse
+from agent.spool.errors import Damaged, SpoolInUse
 from agent.spool.records import Row
 from agent.spool.store import BIRTH, EXPENDABLE, WANTED, Store
 from protocols.edge.birth import description_hash
@@ -502,3 +502,126 @@ def test_a_file_of_version_1_is_taken_over_and_nothing_of_it_is_said_again(opene
     assert [row.seq for row in store.read(0, 1 << 20, WANTED)] == list(range(3, 22, 2))
     assert store.unclaimed(EXPENDABLE, range(2, 21, 2)) == []
     assert store.unclaimed(WANTED, range(3, 22, 2)) == []
+
+
+def test_a_file_of_version_1_whose_tables_are_damaged_is_told_as_damaged(opened: Opened, tmp_path: Path) -> None:
+    opened().close()
+    with closing(sqlite3.connect(tmp_path / "spool.db")) as database:
+        database.executescript(
+            "DROP TABLE claimed; DROP INDEX spooled_by_place; ALTER TABLE spooled DROP COLUMN place;"
+            "ALTER TABLE spooled RENAME TO spoolee; PRAGMA user_version = 1;"
+        )
+    with pytest.raises(Damaged, match="no such table: spooled"):
+        opened()
+
+
+def test_a_message_that_nobody_can_read_holds_up_neither_thinning_nor_a_new_incarnation(opened: Opened) -> None:
+    store = opened(400_000)
+    unreadable = replace(event(1), data={"text": "a\0b"})
+    with store.transaction():
+        assert store.put(unreadable, urgent=True) == 1
+    for number in range(150):
+        with store.transaction():
+            store.put(hour(number), urgent=False)
+    assert store.snapshot.counters.thinned > 0
+    assert store.read(0, 1)[0].payload == encode(
+        replace(unreadable, origin=replace(unreadable.origin, incarnation=store.snapshot.incarnation, seq=1))
+    )
+    with store.transaction():
+        store.reincarnate()
+    assert [(one.first, one.last, one.cause) for one in store.snapshot.dropped] == [(1, 1, DropCause.DAMAGED)]
+
+
+def test_batches_that_are_too_much_for_one_message_stay_as_they_are(
+    opened: Opened, caplog: pytest.LogCaptureFixture
+) -> None:
+    def wide(first: int, columns: int) -> Batch:
+        aliases = range(first, first + 2 * columns, 2)
+        one = np.zeros(1, np.int64)
+        groups = (Group(one, tuple(Column(alias, F32LE, np.ones(1, "<f4"), all_present(1)) for alias in aliases)),)
+        return Batch(replace(origin(), boottime_ms=first), HASH, T0 + first, groups)
+
+    store = opened(1_200_000)
+    with store.transaction():
+        store.put(wide(0, 5_000), urgent=False)
+        store.put(wide(20_000, 18_000), urgent=False)
+    for number in range(200):
+        with store.transaction():
+            store.put(hour(number), urgent=False)
+    assert {1, 2} <= {row.seq for row in rows_of(store)}
+    assert caplog.text.count("rows 1 to 2 cannot be thinned: a payload of") == 1
+    assert store.snapshot.counters.thinned > 0
+    assert store.snapshot.counters.dropped_quota == 0
+
+
+def test_what_may_have_been_sent_is_looked_through_for_thinning_once_and_not_with_each_commit(opened: Opened) -> None:
+    store = opened(2_000_000)
+    number = 0
+    while store.snapshot.bytes < 1_700_000:
+        with store.transaction():
+            store.put(hour(number), urgent=False)
+        number += 1
+    with store.transaction():
+        store.claim(EXPENDABLE, [1], 2 * number)
+    looked: list[int] = []
+    for more in range(number, number + 12):
+        ticks: list[int] = []
+        store._db.set_progress_handler(lambda ticks=ticks: ticks.append(1), 50)  # type: ignore[misc]
+        with store.transaction():
+            store.put(hour(more), urgent=False)
+        store._db.set_progress_handler(None, 0)
+        looked.append(len(ticks))
+    assert max(looked) > 2 * looked[-1]
+    assert sum(one > max(looked) // 2 for one in looked) == 1
+
+
+def test_a_new_incarnation_keeps_the_order_of_events_that_thinning_moved(opened: Opened) -> None:
+    store = opened(400_000)
+    for number in range(150):
+        with store.transaction():
+            store.put(hour(number), urgent=False)
+            if number % 10 == 0:
+                store.put(event(number), urgent=True)
+
+    def events() -> list[object]:
+        kept = [decode(row.payload) for row in store.read(0, 1 << 20, WANTED)]
+        return [one.data["number"] for one in kept if isinstance(one, Event)]
+
+    assert [row.seq for row in store.read(0, 1 << 20, WANTED)] != sorted(
+        row.seq for row in store.read(0, 1 << 20, WANTED)
+    )
+    assert events() == list(range(0, 150, 10))
+    with store.transaction():
+        store.reincarnate()
+    assert events() == list(range(0, 150, 10))
+
+
+def test_a_description_outlives_the_thinning_of_all_rows_that_need_it(opened: Opened) -> None:
+    store = opened(400_000)
+    with store.transaction():
+        store.put(birth(b"what there is"), urgent=True)
+    with store.transaction():
+        store.free([acknowledge(store.read(0, 1))])
+    with store.transaction():
+        store.put(hour(0), urgent=False)
+        store.put(birth(b"what there was then"), urgent=True)
+    number = 1
+    while not store.snapshot.counters.thinned:
+        with store.transaction():
+            store.put(replace(hour(number), birth=description_hash(b"what there was then")), urgent=False)
+        number += 1
+    assert HASH in {row.birth for row in rows_of(store)}
+    assert store.description(HASH) == b"what there is"
+
+
+def test_a_note_of_what_was_sent_that_is_no_number_is_damage_and_stops_no_commit(
+    opened: Opened, tmp_path: Path
+) -> None:
+    store = opened(400_000)
+    with store.transaction():
+        store.claim(EXPENDABLE, [1], 64)
+    store.close()
+    with closing(sqlite3.connect(tmp_path / "spool.db")) as database, database:
+        database.execute("UPDATE claimed SET last = x'40'")
+    with pytest.raises(Damaged, match="sent"):
+        opened(400_000)

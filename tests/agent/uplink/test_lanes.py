@@ -112,6 +112,16 @@ def test_live_data_that_falls_behind_becomes_old_data_and_the_newest_goes_first(
     assert drain(lanes, kept)[:2] == [1, 2]
 
 
+def test_live_data_is_the_newest_however_long_only_alarms_could_go() -> None:
+    lanes = Lanes()
+    lanes.connected(1)
+    for next_seq in range(1, 100_000, 100):
+        lanes.turns(next_seq, frozenset({Lane.BIRTHS, Lane.ALARMS}), ROOM, ROOM)
+    (live,) = [want for lane, want in lanes.turns(next_seq, EVERY, ROOM, ROOM) if lane is Lane.LIVE]
+    assert next_seq - live.after <= BEHIND + 1
+    assert len(lanes._stretches) == 1
+
+
 class LaneMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()

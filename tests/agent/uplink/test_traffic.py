@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.clock import FLOOR_MS
 from agent.uplink.traffic import DAY_MS, SAVE_MS, Bytes, Traffic, of
 
 NOON = 20_000 * DAY_MS + DAY_MS // 2
@@ -63,6 +64,31 @@ def test_a_days_counts_outlive_the_process_and_another_days_do_not(tmp_path: Pat
     assert Traffic(path, ["a", "b"], NOON).today("a") == (100, 10)
     assert Traffic(path, ["b"], NOON).today("b") == (0, 0)
     assert Traffic(path, ["a"], NOON + DAY_MS).today("a") == (0, 0)
+
+
+def test_a_box_that_starts_without_a_clock_has_spent_what_it_had_spent(tmp_path: Path) -> None:
+    today = FLOOR_MS + 200 * DAY_MS
+    path = tmp_path / "links.json"
+    traffic = Traffic(path, ["a"], today)
+    traffic.began("a")
+    traffic.count("a", Bytes(100, 10), today + SAVE_MS)
+    again = Traffic(path, ["a"], 5000)
+    again.count("a", Bytes(), 6000)
+    again.count("a", Bytes(), today + 2 * SAVE_MS)
+    assert again.today("a") == (100, 10)
+    again.count("a", Bytes(), today + DAY_MS)
+    assert again.today("a") == (0, 0)
+
+
+def test_a_clock_that_was_years_ahead_does_not_make_a_day_of_years() -> None:
+    today = FLOOR_MS + 200 * DAY_MS
+    traffic = Traffic(None, ["a"], today + 10_000 * DAY_MS)
+    traffic.began("a")
+    traffic.count("a", Bytes(100, 10), today + 10_000 * DAY_MS)
+    traffic.count("a", Bytes(100, 10), today)
+    assert traffic.today("a") == (100, 10)
+    traffic.count("a", Bytes(100, 10), today + DAY_MS)
+    assert traffic.today("a") == (0, 0)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"day": 20000, "links": {"a": [1]}}', '{"day": 20000, "links": 3}'])

@@ -18,6 +18,8 @@ from aiomqtt import Client
 
 from agent.spool import Spool
 from agent.uplink import KINDS, Broker, Uplink, Way
+from agent.uplink import uplink as uplink_module
+from agent.uplink.traffic import DAY_MS
 from agent.uplink.uplink import NUMBERS
 from protocols.edge import cose
 from protocols.edge.birth import description_hash
@@ -42,6 +44,7 @@ from tests.agent.uplink.peers import (
     GATEWAY,
     KEY,
     PASSWORD,
+    RESEND_S,
     City,
     Gateway,
     acknowledgement,
@@ -514,3 +517,98 @@ async def test_over_a_link_that_is_closed_for_data_alarms_go_and_data_waits(brok
         await edge.spool.put(event(2), urgent=True)
         await until(lambda: edge.spool.snapshot.rows == 1)
         assert [type(message) for message in server.spooled()] == [Event]
+
+    assert "no event waits" in edge.uplink.fault
+
+
+async def test_data_takes_the_link_that_is_open_though_alarms_could_go_over_a_better_one(
+    broker: City, tmp_path: Path
+) -> None:
+    to = Broker("127.0.0.1", broker.port, username=GATEWAY, password=PASSWORD)
+    first, second = Way("first", to, replace(KINDS["ethernet"], budget=1)), Way("second", to)
+    async with serve(broker), two_ways(tmp_path, first, second) as edge:
+        await edge.events(1)
+        await edge.spool.put(batch(1))
+        await edge.drained()
+        await until(lambda: edge.uplink.using is second and edge.uplink.connected, 20)
+        for _ in range(5):
+            await edge.events(1)
+            await asyncio.sleep(0.2)
+        assert edge.uplink.using is second
+        await edge.spool.put(batch(2))
+        await edge.drained()
+
+
+async def test_a_fast_link_does_not_outrun_its_budget(broker: City, tmp_path: Path) -> None:
+    to = Broker("127.0.0.1", broker.port, username=GATEWAY, password=PASSWORD)
+    only = Way("only", to, replace(KINDS["cellular"], budget=1_000_000))
+    async with serve(broker), two_ways(tmp_path, only, Way("none", to, replace(only.policy, budget=1))) as edge:
+        for number in range(150):
+            await edge.spool.put(batch(number, 3000))
+        await until(lambda: sum(edge.uplink.traffic.today("only")) >= 900_000)
+        assert sum(edge.uplink.traffic.today("only")) < 1_300_000
+
+
+async def test_a_row_that_was_dropped_while_under_way_is_answered_once_and_no_ghost(
+    broker: City, tmp_path: Path
+) -> None:
+    async with serve(broker) as server, gateway(broker, tmp_path, quota=400_000) as edge:
+        await edge.events(1)
+        await edge.drained()
+        server.judge = lambda _: None
+        for number in range(30):
+            await edge.spool.put(batch(number, 1000))
+        await until(lambda: len(server.spooled()) >= 31)
+        for number in range(30, 120):
+            await edge.spool.put(batch(number, 1000))
+        assert edge.spool.snapshot.counters.dropped_quota > 0
+        server.judge = lambda _: AckStatus.STORED
+        await edge.drained()
+        await until(lambda: edge.uplink._link.window.in_flight == 0)
+
+
+async def test_old_data_that_a_server_asks_to_wait_with_waits_and_alarms_do_not(broker: City, tmp_path: Path) -> None:
+    async with Spool(tmp_path / "spool.db", 8 << 20) as spool:
+        for number in range(8):
+            await spool.put(batch(number, 1000))
+    async with serve(broker) as server:
+        server.retry_after_ms = 1500
+        server.judge = lambda message: AckStatus.SLOW if isinstance(message, Batch) else AckStatus.STORED
+        async with gateway(broker, tmp_path) as edge:
+            await until(lambda: edge.uplink.counters.pauses > 0)
+            await asyncio.sleep(2 * RESEND_S)
+            await edge.events(1)
+            await until(lambda: edge.uplink.counters.acknowledged == 1)
+            assert edge.uplink.counters.resent == 0
+            server.judge = lambda _: AckStatus.STORED
+            await edge.drained()
+
+
+async def test_while_nobody_answers_nothing_is_noted_as_sent_that_was_not(broker: City, tmp_path: Path) -> None:
+    async with serve(broker) as server, gateway(broker, tmp_path) as edge:
+        server.judge = lambda _: None
+        await edge.spool.put(batch(1))
+        await until(lambda: len(server.spooled()) == 1)
+        assert edge.spool.snapshot.claimed == {0: ((1, 1),)}
+        server.judge = lambda _: AckStatus.STORED
+        await edge.drained()
+        await edge.spool.put(batch(2))
+        await edge.drained()
+        assert edge.spool.snapshot.claimed == {0: ((2, 66),)}
+
+
+async def test_a_link_that_spent_its_day_is_used_again_the_next_day_without_any_alarm(
+    broker: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uplink_module, "MIND_S", 0.1)
+    now = time.time_ns() // 1_000_000
+    monkeypatch.setattr(uplink_module, "_utc_ms", lambda: now)
+    way = Way("only", Broker("127.0.0.1", broker.port, username=GATEWAY, password=PASSWORD), KINDS["ethernet"])
+    way = way._replace(policy=replace(way.policy, budget=1_000_000))
+    (tmp_path / "links.json").write_text(f'{{"day": {now // DAY_MS}, "links": {{"only": [900000, 0]}}}}')
+    async with serve(broker), two_ways(tmp_path, way, way) as edge:
+        await edge.spool.put(batch(1))
+        await until(lambda: edge.uplink.fault != "")
+        assert edge.uplink.counters.connects == 0
+        now += DAY_MS
+        await edge.drained()

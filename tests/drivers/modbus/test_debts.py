@@ -95,8 +95,9 @@ def test_what_came_late_is_owed_no_more_and_what_was_asked_behind_it_still_is() 
     assert debts.came(UNIT, HOLDING, 99) is None
     assert debts.came(UNIT, HOLDING, answer_length(READS[1])) is None, "of two alike it may be either"
     assert not debts.owes(UNIT, HOLDING, answer_length(READS[0]))
-    assert debts.came(UNIT, HOLDING, answer_length(READS[1])) == Owed((HOLDING, answer_length(READS[1])), NOW + 1)
-    assert debts.came(UNIT, HOLDING, answer_length(READS[3])) == Owed((HOLDING, answer_length(READS[3])), NOW + 3)
+    shapes = [(HOLDING, answer_length(request)) for request in READS]
+    assert debts.came(UNIT, *shapes[1]) == Owed(shapes[1], NOW + 1, NOW + 2)
+    assert debts.came(UNIT, *shapes[3]) == Owed(shapes[3], NOW + 3, NOW + 3)
     assert debts.fence(UNIT, READS[0], NOW) is None
 
 

@@ -78,6 +78,16 @@ def test_of_two_adapters_with_one_name_each_keeps_its_socket(sockets: Sockets) -
     assert Path(other.find(NOW)).resolve().name == "ttyUSB0"
 
 
+def test_a_name_that_passes_on_to_a_neighbour_does_not_lead_there(sockets: Sockets) -> None:
+    sockets.plug(1, "socket-2", "adapter-A")
+    identity = known(sockets)
+    sockets.unplug(0, "socket-1", "adapter-A")
+    sockets.link(sockets.dev / "ttyUSB1", "socket-2", "adapter-A")
+    assert not Path(identity.find(NOW)).exists()
+    sockets.plug(2, "socket-1", "adapter-A")
+    assert Path(identity.find(NOW)) == sockets.by_path / "socket-1"
+
+
 def test_another_adapter_under_the_old_number_is_not_ours_until_it_has_stood_there_for_long(sockets: Sockets) -> None:
     identity = known(sockets)
     sockets.unplug(0, "socket-1", "adapter-A")

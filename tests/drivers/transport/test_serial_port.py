@@ -1,6 +1,7 @@
 import asyncio
 import os
 import tty
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -64,5 +65,28 @@ async def test_a_pseudo_terminal_is_opened_again_and_again_whatever_the_parity(t
     for _ in range(3):
         await port.open(lambda _: None, lambda _: None)
         await port.close()
+    os.close(master)
+    os.close(slave)
+
+
+async def test_what_nobody_read_before_a_port_was_closed_is_not_sent_when_it_is_opened_again() -> None:
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    port = SerialPort(LineConfig("modbus-rtu", os.ttyname(slave)))
+    await port.open(lambda _: None, lambda _: None)
+    port.write(b"open the valve" * 2000)
+    await asyncio.sleep(0)
+    await port.close()
+    await port.open(lambda _: None, lambda _: None)
+    port.write(b"\xff")
+    os.set_blocking(master, False)
+    heard = b""
+    async with asyncio.timeout(5):
+        while not heard.endswith(b"\xff"):
+            with suppress(BlockingIOError):
+                heard += os.read(master, 4096)
+            await asyncio.sleep(0)
+    assert len(heard) <= 4096 + 1  # what a pty's other side has in hand already is as good as sent
+    await port.close()
     os.close(master)
     os.close(slave)

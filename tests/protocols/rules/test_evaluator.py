@@ -140,6 +140,13 @@ def test_a_rate_is_the_change_per_second_between_two_good_values() -> None:
     assert run(rising, tick(1000, 10.0), tick(1001 + AGE, 1e9)) == []
 
 
+def test_a_rate_of_one_value_is_unknown_and_not_missing_so_that_a_start_fires_nothing() -> None:
+    rising = replace(RULE, when=replace(HIGH, rate=True, missing=Missing.TRUE))
+    assert run(rising, tick(1, 20.0)) == []
+    assert run(rising, tick(1, 20.0), tick(1001, 21.0), tick(2001, 22.0)) == []
+    assert run(rising, tick(1, 20.0), tick(20_000)) == [(FIRED, 1 + AGE + 1)]
+
+
 def test_a_value_older_than_the_newest_of_its_channel_is_left_out() -> None:
     late = Tick(20, (Observation(D, "gas", 10, 99.0),))
     assert run(RULE, tick(15, 0.0), late) == []
@@ -175,6 +182,15 @@ def test_rules_that_stay_when_others_come_and_go_do_not_notice() -> None:
     state = after.carry(after.start(300, {"r": Remembered(True, 100)}), before, old)
     _, effects = after.evaluate(state, tick(700, 51.0))
     assert effects == (Effect(FIRED, 2, 600),)
+
+
+def test_a_silent_sensor_is_given_no_more_time_when_other_rules_come() -> None:
+    silent = replace(RULE, when=replace(HIGH, missing=Missing.TRUE), hold_ms=60_000)
+    before, after = Evaluator([silent]), Evaluator([silent, replace(silent, name="new")])
+    old, _ = before.evaluate(before.start(0, {}), tick(50_000))
+    state = after.carry(after.start(50_000, {}), before, old)
+    _, effects = after.evaluate(state, tick(200_000))
+    assert effects == (Effect(FIRED, 0, AGE + 1 + 60_000), Effect(FIRED, 1, 50_000 + AGE + 1 + 60_000))
 
 
 def test_a_comparison_without_an_age_limit_is_refused() -> None:
@@ -241,7 +257,7 @@ def test_meeting_each_deadline_as_it_comes_due_gives_the_same_firings(
     happened: list[Effect] = []
     for one in ticks_of(taken):
         while (due := evaluator.due(state)) is not None and due < one.now:
-            assert due > state.now or state.now == state.began
+            assert due > state.now or state.now == 0
             state, effects = evaluator.evaluate(state, Tick(due))
             happened += effects
         state, effects = evaluator.evaluate(state, one)

@@ -14,17 +14,27 @@ if TYPE_CHECKING:
     from drivers.outside.family import OutsideFamily
 
 
+HEARTBEAT_S = 60.0  # a dead-banded channel is never silent for longer
+USUAL_STATISTICS = ("mean", "min", "max", "std")
+
+Band = tuple[float, float]
+
+
 @dataclass(frozen=True)
-class ChannelConfig:
-    """What is done to a channel's samples on the device, in this order; the defaults leave them as they were read."""
+class FilterSettings:
+    """The filters of one channel, in the order in which they run; docs/filters.md says what each does and delays.
+
+    `deadband` and `steepest` are in the channel's unit; `heartbeat_s` bounds the silence a dead band makes. `despike`
+    is False, True for the median, or the despiker's name. The defaults leave samples as they were read.
+    """
 
     unwrap: bool = False
     steepest: float | None = None
     stuck_s: float | None = None
     despike: bool | str = False
     highpass_hz: float | None = None
-    bandpass_hz: tuple[float, float] | None = None
-    bandstop_hz: tuple[float, float] | None = None
+    bandpass_hz: Band | None = None
+    bandstop_hz: Band | None = None
     notch_hz: tuple[float, ...] = ()
     notch_q: float = 30.0
     lowpass_hz: float | None = None
@@ -34,12 +44,18 @@ class ChannelConfig:
     antialias: bool = False
     decimate: int = 1
     window_s: float | None = None
-    statistics: tuple[str, ...] = ("mean", "min", "max", "std")
+    statistics: tuple[str, ...] = USUAL_STATISTICS
     tones_hz: tuple[float, ...] = ()
-    bands_hz: tuple[tuple[float, float], ...] = ()
+    bands_hz: tuple[Band, ...] = ()
     deadband: float | None = None
-    heartbeat_s: float = 60.0
-    period_ms: int | None = None  # where it is read less often than the device
+    heartbeat_s: float = HEARTBEAT_S
+
+
+@dataclass(frozen=True)
+class ChannelConfig(FilterSettings):
+    """`period_ms` is the channel's own, where it is read less often than the device."""
+
+    period_ms: int | None = None
 
 
 @dataclass(frozen=True)

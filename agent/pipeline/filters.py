@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 from agent.dsp import Median5
 from agent.pipeline.derived import derived
+from agent.settings import USUAL_STATISTICS, Band, FilterSettings
 from drivers.base import Channel
 from protocols.edge.birth import Kind
 
-HEARTBEAT_S = 60.0  # a dead-banded channel is never silent for longer
 DESPIKERS = ("median", "hampel")
-USUAL_STATISTICS = ("mean", "min", "max", "std")
 STATISTICS = (*USUAL_STATISTICS, "rms", "peak", "peak_to_peak", "crest", "kurtosis")
 MAX_ORDER = 8
 MAX_NAME = 64  # docs/protocols/edge.md: a channel's name in a birth
@@ -20,38 +19,10 @@ TAPS_PER_KEPT = 16  # of the anti-alias filter: flat to 0.3 of the new rate, -53
 MAX_ANTIALIAS = 250  # more taps than 4001 are no filter for a gateway: decimate what was decimated
 LONGEST_SPECTRUM = 1 << 20  # samples to a window with tones or bands: sums over more lose what they are for
 
-Band = tuple[float, float]
-
 
 @dataclass(frozen=True)
-class FilterConfig:
-    """The filters of one channel, in the order in which they run; docs/filters.md says what each does and delays.
-
-    `deadband` and `steepest` are in the channel's unit; `heartbeat_s` bounds the silence a dead band makes. `despike`
-    is False, True for the median, or one of DESPIKERS.
-    """
-
-    unwrap: bool = False
-    steepest: float | None = None
-    stuck_s: float | None = None
-    despike: bool | str = False
-    highpass_hz: float | None = None
-    bandpass_hz: Band | None = None
-    bandstop_hz: Band | None = None
-    notch_hz: tuple[float, ...] = ()
-    notch_q: float = 30.0
-    lowpass_hz: float | None = None
-    order: int = 2
-    fir_hz: float | None = None
-    fir_taps: int = 33
-    antialias: bool = False
-    decimate: int = 1
-    window_s: float | None = None
-    statistics: tuple[str, ...] = USUAL_STATISTICS
-    tones_hz: tuple[float, ...] = ()
-    bands_hz: tuple[Band, ...] = ()
-    deadband: float | None = None
-    heartbeat_s: float = HEARTBEAT_S
+class FilterConfig(FilterSettings):
+    """The settings, and what follows from them."""
 
     @property
     def despiker(self) -> str | None:

@@ -19,6 +19,7 @@ from typing import NamedTuple, NoReturn, Protocol
 from agent.clock import Now
 from agent.interlocks import Interlock, Interlocks
 from agent.spool import SpoolRefused
+from agent.wording import detail
 from drivers.base import Channel, DeviceError, NotSent, Reading, Refused
 from protocols.edge.columns import I32LE, I64LE
 from protocols.edge.messages import ClockState, Command, Event, Origin, Scalar, decode, encode
@@ -118,7 +119,7 @@ def gate(command: Command, targets: Targets) -> Target | Result:
 
 def result_event(command: Command, result: Result, origin: Origin, now: Now) -> Event:
     severity = SEVERITY_DONE if result.status is Status.DONE else SEVERITY_NOT_DONE
-    data: dict[str, Scalar] = {"id": command.id, "status": str(result.status), "detail": result.detail[:200]}
+    data: dict[str, Scalar] = {"id": command.id, "status": str(result.status), "detail": detail(result.detail)}
     if result.readback is not None:
         data["readback"] = result.readback
     if not command.principal.startswith(RULE):

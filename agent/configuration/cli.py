@@ -29,9 +29,12 @@ def add_commands(commands: Any) -> None:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
     if not 1 <= seconds <= LONGEST_S:
-        raise argparse.ArgumentTypeError(f"1 to {LONGEST_S:g} seconds")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 1 to {LONGEST_S:g}")
     return seconds
 
 

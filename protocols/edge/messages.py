@@ -300,6 +300,8 @@ def _encode_description(description: bytes) -> dict[int, object]:
 def _sendable(value: Scalar) -> Scalar:
     if isinstance(value, float) and not math.isfinite(value):
         raise LocalProtocolError(f"{value} is not finite")
+    if isinstance(value, str) and "\0" in value:
+        raise LocalProtocolError("a text has a NUL, which no database keeps")
     if isinstance(value, Decimal):
         exponent = value.as_tuple().exponent
         if not is_whole(exponent, -MAX_EXPONENT, MAX_EXPONENT) or abs(value.scaleb(-exponent)) > MAX_U64:

@@ -462,3 +462,14 @@ async def test_a_channel_that_must_rest_is_not_written_again_before(peer: Any, t
     assert (refused["status"], done["status"]) == ("refused", "done")
     assert "rest for 3 s more" in refused["detail"]
     assert [request[3] for request in peer.requests if request[1] == 6] == [55, 33]
+
+
+def test_a_result_that_quotes_a_device_is_one_that_a_server_can_keep() -> None:
+    told = commands.result_event(
+        command(),
+        Result(Status.FAILED, "it said \0" + "x" * 300),
+        Origin(GATEWAY, 1, 1, bytes(16), 1000, FREE),
+        Now(0, UTC, FREE),
+    )
+    assert decode(encode(told)) == told
+    assert str(told.data["detail"]).startswith("it said ?x")

@@ -517,7 +517,7 @@ def test_a_file_of_version_1_whose_tables_are_damaged_is_told_as_damaged(opened:
 
 def test_a_message_that_nobody_can_read_holds_up_neither_thinning_nor_a_new_incarnation(opened: Opened) -> None:
     store = opened(400_000)
-    unreadable = replace(event(1), data={"text": "a\0b"})
+    unreadable = replace(event(1), kind="x" * 65)
     with store.transaction():
         assert store.put(unreadable, urgent=True) == 1
     for number in range(150):

@@ -362,9 +362,9 @@ def test_a_description_that_does_not_unpack_whole_is_refused(packed: bytes) -> N
 
 
 @pytest.mark.parametrize(
-    "value", [math.nan, math.inf, Decimal("NaN"), Decimal("1E+19"), Decimal(2**65), Decimal("1E-19")]
+    "value", [math.nan, math.inf, Decimal("NaN"), Decimal("1E+19"), Decimal(2**65), Decimal("1E-19"), "NUL\0"]
 )
-def test_a_number_that_no_peer_would_take_is_not_sent(value: float | Decimal) -> None:
+def test_a_value_that_no_peer_would_take_is_not_sent(value: float | Decimal | str) -> None:
     with pytest.raises(LocalProtocolError):
         encode(Event(origin(1), 0, "kind", LAMP, 0, {"value": value}))
 

@@ -184,6 +184,7 @@ async def _polled(path: Path, polls: int) -> bool:
     return bool(min(device["polls"] for device in (await devices(path)).values()) >= polls)
 
 
+@pytest.mark.long
 async def test_a_trial_whose_device_does_not_answer_returns_by_itself_and_is_not_started_with(
     peer: Any, write_config: Write, until: Any
 ) -> None:
@@ -216,6 +217,7 @@ async def _refused(path: Path) -> dict[str, Any] | None:
     return told if told["refused"] and told["trial_left_s"] is None else None
 
 
+@pytest.mark.long
 async def test_a_trial_that_nobody_confirms_returns(peer: Any, write_config: Write, until: Any) -> None:
     path = write_config(peer.address, devices=2)
     async with process(path):
@@ -230,6 +232,7 @@ async def test_a_trial_that_nobody_confirms_returns(peer: Any, write_config: Wri
         assert (await configuration(path))["refused"] is None
 
 
+@pytest.mark.long
 async def test_a_gateway_killed_in_a_trial_starts_with_the_last_good_one_and_says_why(
     peer: Any, city: City, write_config: Write, until: Any
 ) -> None:

@@ -61,6 +61,7 @@ async def test_what_proves_itself_is_kept_and_its_second_application_changes_not
         assert capsys.readouterr().out == "nothing changes\n"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("said", "status", "number"), [("y\n", 0, 2), ("n\n", 1, 1), ("", 1, 1)])
 async def test_no_answer_is_a_no(
     peer: Any, write_config: Write, until: Any, monkeypatch: pytest.MonkeyPatch, said: str, status: int, number: int

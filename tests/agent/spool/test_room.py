@@ -38,6 +38,7 @@ def full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.long
 async def test_on_a_full_disk_a_gateway_that_is_heard_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,6 +57,7 @@ async def test_on_a_full_disk_a_gateway_that_is_heard_loses_nothing(
             assert spool.snapshot.dropped == ()
 
 
+@pytest.mark.long
 async def test_on_a_full_disk_a_gateway_that_is_not_heard_keeps_the_newest_and_can_be_emptied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,6 @@
 """Admission control: what each line's polling takes of its time, who would miss ticks, and what would fit instead."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,12 +30,18 @@ class LineUse:
         return self.use is None or not self.use.misses
 
 
-def weigh(site: Site, catalog: Mapping[str, Family | ReportingFamily], memory: Memory) -> list[LineUse]:
-    """The use of each bus whose devices are asked."""
+def weigh(
+    site: Site,
+    catalog: Mapping[str, Family | ReportingFamily],
+    memory: Memory,
+    among: Container[str] | None = None,
+) -> list[LineUse]:
+    """The use of each bus whose devices are asked; of those by these names alone, where they are given."""
     return [
-        _weigh(bus, devices, catalog, memory)
+        # An outsider's line is a child in the making, and cannot tell anyway.
+        LineUse(bus, None) if bus.driver in site.config.outsiders else _weigh(bus, devices, catalog, memory)
         for bus, devices in zip(site.config.buses, site.devices, strict=True)
-        if not isinstance(catalog[bus.driver], ReportingFamily)
+        if not isinstance(catalog[bus.driver], ReportingFamily) and (among is None or bus.name in among)
     ]
 
 

@@ -45,6 +45,16 @@ class Status(StrEnum):
     UNKNOWN = "unknown"  # asked, and cut off from the answer; the device does not show the value
 
 
+class Dated(Protocol):
+    """What is valid for a time: UTC in ms."""
+
+    @property
+    def issued(self) -> int: ...
+
+    @property
+    def expires(self) -> int: ...
+
+
 class Actuator(Protocol):
     """A line that can be written: agent.bus.owner.Bus."""
 
@@ -72,7 +82,7 @@ class Result(NamedTuple):
     readback: Scalar = None
 
 
-def expired(command: Command, now: Now) -> Result | None:
+def expired(command: Dated, now: Now) -> Result | None:
     """Why the time of the command is not now; None if it is.
 
     A clock that was never set cannot tell, so nothing is executed by it: a stale command to open a valve is worse than

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from agent.bus.schedule import Priority
 from agent.families import Families
+from agent.inference.reader import InferenceReader
 from agent.interlock_config import InterlockReader
 from agent.link_config import read_link
 from agent.rules import reader as rule_reader
@@ -95,6 +96,7 @@ class _Reader:
         self._models: dict[tuple[str, str], Described] = {}
         self._codes: dict[str, str] = {}
         self._interlocks = InterlockReader(self._code)
+        self._inferences = InferenceReader(self._base)
 
     def config(self) -> Config:
         root = self._document.root
@@ -109,6 +111,7 @@ class _Reader:
             models=self._models,
             drivers=self._families.config,
             outsiders=self._families.outsiders,
+            nets=self._inferences.nets,
             text=self._document.text,
         )
         for table, link in zip([uplink, *uplink.tables("other")], [config.uplink, *config.uplink.others], strict=True):
@@ -122,7 +125,10 @@ class _Reader:
         )
         rules = rule_reader.read(root.tables("rule"))
         if rules and self._catalog is not None and not self._document.is_wrong:
-            config = replace(config, rules=rule_reader.check(rules, rule_reader.reach(config)))
+            reach = rule_reader.reach(config)
+            config = replace(
+                config, rules=rule_reader.check(rules, reach), rings=rule_reader.check_captures(rules, reach)
+            )
         root.done()
         return config
 
@@ -286,8 +292,9 @@ class _Reader:
         source = table.text("model")
         model = self._model(table, driver, source)
         period_ms = round(1000 * table.number("period_s", 1.0, low=0.01, high=86_400))
+        steady = family is None or not _reports(family)
         channels = {
-            name: self._channel(settings, name, model, period_ms, steady=family is None or not _reports(family))
+            name: self._channel(settings, name, model, period_ms, steady=steady)
             for name, settings in table.named_tables("channel").items()
         }
         code = self._own_code(table)
@@ -303,6 +310,7 @@ class _Reader:
             mount=self._code(table, "mount", MOUNTS) if table.has("mount") else None,
             channels=channels,
             interlocks=self._interlocks.read(table, code, model),
+            inferences=self._inferences.read(table, model, channels, period_ms, steady=steady),
         )
         table.done()
         return device

@@ -16,6 +16,7 @@ PORT_FILE = "metrics.port"
 TIMEOUT_S = 5.0
 RETRY_S = 10.0  # while another program has the port
 MAX_HEAD = 8192
+MODEL_COUNTS = ("passes", "late", "failed", "not_finite")
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -110,6 +111,18 @@ def _families(report: Mapping[str, Any]) -> Iterator[Family]:
     yield by_label("spool_total", "What the spool has done", "what", spool["counters"])
     yield by_label("pipeline_total", "What the pipeline has seen", "what", report["pipeline"])
     yield by_label("commands_total", "Commands by result", "result", report["commands"])
+    yield by_label("captures_total", "Captures by what became of them", "result", report["captures"])
+    models = [({"device": model["device"], "channel": model["channel"]}, model) for model in report["models"]]
+    if models:
+        yield Family(
+            "model_total",
+            "counter",
+            "What became of a model's windows",
+            [({**at, "what": what}, one[what]) for at, one in models for what in MODEL_COUNTS],
+        )
+        yield Family(
+            "model_busy_seconds_total", "counter", "Time it took", [(at, one["busy_ms"] / 1000) for at, one in models]
+        )
     outsiders = [({"driver": driver["name"]}, driver) for driver in report["drivers"]]
     if outsiders:
         yield Family(

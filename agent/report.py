@@ -79,7 +79,9 @@ def build(agent: Agent, oldest: Row | None) -> Report:
         "configuration": agent.configuration.report(),
         "pipeline": asdict(agent.pipeline.counters),
         "commands": asdict(agent.executor.counters),
+        "captures": {} if agent.recorder is None else dict(agent.recorder.counts),
         "rules": [] if agent.rules is None else agent.rules.report(),
+        "models": [] if agent.models is None else agent.models.report(),
         "drivers": [_driver(family.watch) for family in agent.site.config.outsiders.values()],
         "buses": [
             of_bus(bus, settings, now) for bus, settings in zip(agent.buses, agent.site.config.buses, strict=True)

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.bus.schedule import Priority
+from agent.inference.settings import InferenceConfig
 from agent.interlocks import Interlock
+from agent.rules.rings import RingConfig
 from protocols.rules import Rule
 
 if TYPE_CHECKING:
+    from agent.inference.net import Net
     from drivers.base import Described, Unit  # numpy comes with it
     from drivers.outside.family import OutsideFamily
 
@@ -71,6 +74,7 @@ class DeviceConfig:
     mount: str | None = None
     channels: Mapping[str, ChannelConfig] = field(default_factory=dict)
     interlocks: tuple[Interlock, ...] = ()
+    inferences: tuple[InferenceConfig, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,8 @@ class DriversConfig:
 @dataclass(frozen=True)
 class Config:
     """`models` maps (driver, source) to what the catalog loaded, `outsiders` the names of other distributions' drivers
-    that a bus uses to their families; both are empty if `load` was given no catalog, and `rules` as well."""
+    that a bus uses to their families, `nets` models beside filters to what runs them; all are empty if `load` was given
+    no catalog, and `rules` as well."""
 
     path: Path
     gateway: GatewayConfig
@@ -152,4 +157,6 @@ class Config:
     drivers: DriversConfig = DriversConfig()
     outsiders: Mapping[str, "OutsideFamily"] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
+    rings: Mapping[str, RingConfig] = field(default_factory=dict)  # of devices that rules capture, by code
+    nets: Mapping[InferenceConfig, "Net"] = field(default_factory=dict)
     text: str = ""  # the file as it was read

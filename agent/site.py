@@ -8,7 +8,7 @@ from typing import Any
 from agent.bus.device import Device
 from agent.commands import Target, Targets
 from agent.interlocks import Interlock
-from agent.pipeline import ChannelPlan, DevicePlan, FilterConfig, describe_channels
+from agent.pipeline import ChannelPlan, DevicePlan, FilterConfig, Inference, describe_channels
 from agent.settings import BusConfig, Config, DeviceConfig
 from agent.toml import ConfigError
 from drivers.base import Channel, Described, Family, Line, LineConfig, Listener, ReportingFamily
@@ -108,7 +108,12 @@ def _before(site: Site | None) -> tuple[dict[tuple[str, str], Device[Any]], dict
 
 
 def device_plan(device: DeviceConfig, model: Described) -> DevicePlan:
-    return DevicePlan(device.period_ms, tuple(_plan(device, channel) for channel in model.channels))
+    places = {channel.name: place for place, channel in enumerate(model.channels)}
+    inferences = tuple(
+        Inference(tuple(places[name] for name in one.channels), one.window, one.hop, one.outputs)
+        for one in device.inferences
+    )
+    return DevicePlan(device.period_ms, tuple(_plan(device, channel) for channel in model.channels), inferences)
 
 
 def rules_file(config: Config) -> Path:

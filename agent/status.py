@@ -28,6 +28,7 @@ def render(report: Mapping[str, Any]) -> str:
         lines += [_link_line(link) for link in uplink["links"]]
     lines += [_driver_line(driver) for driver in report["drivers"]]
     lines += [_rule_line(rule, now) for rule in report["rules"]]
+    lines += [_model_line(model) for model in report["models"]]
     for bus in report["buses"]:
         state = "open" if bus["open"] else f"DOWN: {bus['fault'] or 'not opened yet'}"
         lines += [
@@ -56,7 +57,15 @@ def _rule_line(rule: Mapping[str, Any], now: int) -> str:
     if rule["fired_ms"] is None:
         return f"{line}, never fired"
     commands = f", {rule['commands']} commands" if rule["commands"] else ""
-    return f"{line}, fired {span_words(now - rule['fired_ms'])} ago, {rule['fired']} times{commands}"
+    captures = f", {rule['captures']} captures" if rule["captures"] else ""
+    return f"{line}, fired {span_words(now - rule['fired_ms'])} ago, {rule['fired']} times{commands}{captures}"
+
+
+def _model_line(model: Mapping[str, Any]) -> str:
+    took = f", {model['busy_ms'] / model['passes']:.3g} ms each" if model["passes"] else ""
+    line = f"model    {model['model']}  {model['channel']} of {model['device']}, {model['passes']} windows{took}"
+    wrong = {"late": "GIVEN UP, TOO SLOW", "failed": "FAILED", "not_finite": "WITHOUT A FINITE NUMBER"}
+    return line + "".join(f", {model[key]} {words}" for key, words in wrong.items() if model[key])
 
 
 def _configuration_line(configuration: Mapping[str, Any], now: int) -> str:

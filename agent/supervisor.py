@@ -34,6 +34,7 @@ from agent.config import read_key, read_password
 from agent.configuration import boot
 from agent.configuration.change import Changer
 from agent.configuration.diff import Diff, Fate
+from agent.configuration.remote import Remote
 from agent.diagnosis.desk import Desk
 from agent.pipeline import Pipeline
 from agent.settings import BusConfig, Config, UplinkConfig
@@ -45,14 +46,21 @@ from agent.wording import detail
 from drivers.base import Active, Family, Line, Readings, ReportingFamily
 from protocols.edge import cose
 from protocols.edge.birth import decode_description
-from protocols.edge.messages import Batch, Birth, Command, DeviceHealth, Event, Origin, Scalar, State
+from protocols.edge.burst import Waveform
+from protocols.edge.messages import Batch, Birth, Burst, Command, DeviceHealth, Event, Origin, Scalar, Spooled, State
+from protocols.rules import Rule
 
 if TYPE_CHECKING:
+    from agent.inference.runner import Models
+    from agent.pipeline.inferred import Verdict
     from agent.rules.engine import Engine
+    from agent.rules.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
-FLUSH_S = 0.7  # a batch is on disk 0.8 s after its first reading: a SIGKILL costs less than the last second
+# A batch is on disk 0.85 s after its first reading: a SIGKILL costs less than the last second. And no multiple of the
+# usual periods, or each flush would come upon the middle of a tick: devices are filtered abreast that are at the same.
+FLUSH_S = 0.75
 CLOCK_S = 5.0
 DROPS_S, LONGEST_DROPS_S = 30.0, 86_400.0
 MEMORY_S = 300.0  # what was learned in less is learned again
@@ -60,6 +68,7 @@ DRAIN_S = 4.0  # for what reads, and again for what sends, to end
 INSIST_S = 1.5  # longer than the uplink's farewell
 STOP_S = 10.0  # from the signal to the end of the process, whatever hangs
 CALM_MS = 60_000
+CAPTURED_SHARE = 8  # of the spool's quota all bursts together take an eighth at most
 REPORT_S = 1.0
 INFO, WARNING = 0, 2  # severities of events
 FAILED = 1  # exit status
@@ -106,15 +115,22 @@ class Agent:
             state=self._state,
             origin=self._origin,
             on_command=self._on_command,
+            on_desired=lambda desired: self.desired.take(desired),
             broker=ways[0].broker,
             ways=ways,
             traffic_file=self.data_dir / "links.json",
         )
         self.executor = Executor(*(self.spool, self._numbered(), site.targets, self.now, self._origin), site.interlocks)
+        self.recorder: Recorder | None = None
+        self._prepare_captures(site)
+        self._attach_captures()
+        self.models: Models | None = None
+        self._prepare_models(site)
         self.rules: Engine | None = None
         self.rules = self._make_rules()
         self._by_index = {device.index: device for bus in self.buses for device in bus.devices}
         self.configuration = Changer(self, catalog)
+        self.desired = Remote(self, self.configuration)
         self._fresh = asyncio.Event()
         self._quiet = RateLimit()
         self._watch_outsiders()
@@ -135,6 +151,26 @@ class Agent:
             memory=RuleMemory(rules_file(self.site.config), self.boot),
             before=None if self.rules is None else self.rules.known,
         )
+
+    def _prepare_captures(self, after: Site) -> None:
+        if self.recorder is None and after.config.rings:
+            from agent.rules.recorder import Recorder
+
+            self.recorder = Recorder(self)
+        if self.recorder is not None:
+            self.recorder.prepare(after)
+
+    def _attach_captures(self) -> None:
+        if self.recorder is not None:
+            self.recorder.attach(self.pipeline)
+
+    def _prepare_models(self, after: Site) -> None:
+        if self.models is None and after.config.nets:
+            from agent.inference.runner import Models
+
+            self.models = Models(self)
+        if self.models is not None:
+            self.models.prepare(after)
 
     def _watch_outsiders(self) -> None:
         settings = self.site.config
@@ -231,10 +267,15 @@ class Agent:
             "drops": self._drops_loop,
             "memory": self._memory_loop,
             "configuration": self.configuration.run,
+            "desired": self.desired.run,
             "control": lambda: control.serve(self.data_dir, self._answers()),
         }
         if self.rules is not None:
             around["rules"] = self.rules.run
+        if self.recorder is not None:
+            around["captures"] = self.recorder.run
+        if self.models is not None:
+            around["models"] = self.models.run
         if (port := self.site.config.metrics.port) is not None:
             around["metrics"] = lambda: metrics.serve(self.data_dir, port, self._report)
         log.info("gateway %s: %d devices on %d buses", self.gateway, len(self.site.plans), len(self.buses))
@@ -244,14 +285,16 @@ class Agent:
                 self._start(name, run)
             await stop.wait()
             log.info("gateway %s: stopping", self.gateway)
-            await self._finish("configuration")
+            await self._finish("desired", "configuration")
             # A modem carries the uplink's farewell.
             carriers = [name for name in self._tasks if name in self._beside]
             await self._finish(*(name for name in self._tasks if name == "commands" or name.startswith("bus ")))
             self._flush()
-            self._note()
+            self.note_learned()
             if self.rules is not None:
                 self.rules.close()
+            if self.recorder is not None:
+                self.recorder.close()
             await self._finish(*(name for name in self._tasks if name not in carriers))
             await self._finish(*carriers)
         log.info("gateway %s: stopped", self.gateway)
@@ -285,8 +328,11 @@ class Agent:
             self._beside, self._lines = beside, lines
             raise
         self._flush()
+        self._prepare_captures(after)
         self.site = after
         self.pipeline.exchange(after.plans, after.indices)
+        self._attach_captures()
+        self._prepare_models(after)
         if after.description_hash != before.description_hash:
             self._put(self._birth(), urgent=True)
         for bus in ended:
@@ -304,6 +350,10 @@ class Agent:
         self._by_index = {device.index: device for _, devices in here for device in devices}
         if self.rules is not None:
             self._start("rules", self.rules.run)
+        if self.recorder is not None and "captures" not in self._tasks:
+            self._start("captures", self.recorder.run)
+        if self.models is not None and "models" not in self._tasks:
+            self._start("models", self.models.run)
         for name, bus in opened.items():
             self._start(f"bus {name}", bus.run)
             if (active := self._beside.get(f"line {name}")) is not None:
@@ -326,10 +376,18 @@ class Agent:
             self._put(Batch(origin, self.site.description_hash, t0, part.groups))
             if self.rules is not None:
                 self.rules.see(part)
+        if self.models is not None:
+            self.models.take(self.pipeline.windows())
 
-    def _put(self, message: Birth | Batch | Event, *, urgent: bool = False) -> None:
+    def judged(self, device: int, number: int, verdicts: "Sequence[Verdict]") -> None:
+        self.pipeline.judged(device, number, verdicts)
+        self._fresh.set()
+
+    def _put(self, message: Spooled, *, urgent: bool = False) -> asyncio.Future[int]:
         """Not waited for: a disk that takes nothing must not stop the polling. The spool keeps some for it."""
-        self.spool.submit(message, urgent=urgent).add_done_callback(self._is_on_disk)
+        committed = self.spool.submit(message, urgent=urgent)
+        committed.add_done_callback(self._is_on_disk)
+        return committed
 
     def _is_on_disk(self, committed: asyncio.Future[int]) -> None:
         error = None if committed.cancelled() else committed.exception()
@@ -373,9 +431,10 @@ class Agent:
     async def _memory_loop(self) -> None:
         while True:
             await asyncio.sleep(MEMORY_S)
-            self._note()
+            self.note_learned()
 
-    def _note(self) -> None:
+    def note_learned(self) -> None:
+        """What the devices taught up to now, for who plans with it."""
         self.memory.note(pair for bus in self.buses if isinstance(bus, Bus) for pair in bus.learned())
 
     def _drops(self) -> dict[str, int]:
@@ -392,6 +451,16 @@ class Agent:
 
     def execute(self, command: Command, until_ms: int) -> None:
         self.executor.submit(command, until_ms)
+
+    def capture(self, rule: Rule, at: int) -> bytes | None:
+        return None if self.recorder is None else self.recorder.begin(rule, at)
+
+    def keep(self, waveform: Waveform, t0_boot_ms: int) -> asyncio.Future[int]:
+        return self._put(Burst(replace(self._origin(), boottime_ms=t0_boot_ms), waveform))
+
+    def has_room(self, more: int) -> bool:
+        snapshot = self.spool.snapshot
+        return snapshot.captured + more <= snapshot.quota // CAPTURED_SHARE
 
     def incarnation(self) -> int:
         return self.spool.snapshot.incarnation
@@ -413,7 +482,10 @@ class Agent:
         self.tell(kind, self.gateway, WARNING, {"driver": driver, "detail": detail(words)})
 
     def tell(self, kind: str, source: str, severity: int, data: Mapping[str, Scalar]) -> None:
-        self._put(Event(self._origin(), self.now().utc_ms, kind, source, severity, data), urgent=True)
+        self._put(self.event(kind, source, severity, data), urgent=True)
+
+    def event(self, kind: str, source: str, severity: int, data: Mapping[str, Scalar]) -> Event:
+        return Event(self._origin(), self.now().utc_ms, kind, source, severity, data)
 
     def _origin(self) -> Origin:
         """Of this moment. The spool writes its incarnation and the seq in when it keeps a message."""

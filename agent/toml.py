@@ -44,7 +44,7 @@ class Document:
             raise ConfigError([f"{path}: {error.strerror or error}"]) from None
         except UnicodeDecodeError as error:
             raise ConfigError([f"{path}: not UTF-8 text ({error.reason} at byte {error.start})"]) from None
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # the latter of hundreds of brackets
             raise ConfigError([f"{path}: not valid TOML: {error}"]) from None
         self._lines = scan_lines(self.text)
         self.variables = _override(values, environ, prefix, overridable)
@@ -59,6 +59,10 @@ class Document:
         message += self._whose(where)
         line = self._line(where)
         self._problems.append((line, f"{self.path}:{line}: {name}: {message}" if name else f"{self.path}: {message}"))
+
+    @property
+    def complaints(self) -> int:
+        return len(self._problems)
 
     @property
     def is_wrong(self) -> bool:

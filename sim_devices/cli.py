@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import re
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -202,10 +201,9 @@ def _run(options: argparse.Namespace) -> int:
 async def _simulate(config: Any) -> None:
     from sim_devices.control import ControlServer
     from sim_devices.simulation import Simulation
+    from sim_devices.stopping import told_to_stop
 
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    stop = told_to_stop()
     async with contextlib.AsyncExitStack() as stack:
         simulation = await stack.enter_async_context(Simulation(config))
         if config.control is not None:

@@ -21,12 +21,19 @@ log = logging.getLogger(__name__)
 def choose(settings: Config, environ: Mapping[str, str], catalog: "Mapping[str, AnyFamily]") -> Config:
     """`settings`, or the last good configuration. What no longer can be read stands back behind what can."""
     record = Store(settings.gateway.data_dir).record
-    if not record.distrusts(hash_of(content_of(settings))):
+    found = hash_of(content_of(settings))
+    half_installed = record.installing == found
+    if not half_installed and not record.distrusts(found):
         return settings
     try:
         good = config.load(settings.path, environ, catalog, record.text)
     except ConfigError as error:
         log.error("the last good configuration cannot be used any more, so %s is: %s", settings.path, error)
         return settings
+    if half_installed:
+        log.warning(
+            "%s was about to be exchanged: configuration %s runs, and takes its place", settings.path, record.good
+        )
+        return good
     log.warning("%s failed its trial: the last good configuration %s runs instead", settings.path, record.good)
     return good

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from agent import config, site
+from agent import admission, config, site
 from agent.clock import boottime_ms
+from agent.configuration import files, guard
 from agent.configuration.diff import Diff, compare, render
-from agent.configuration.store import INTERRUPTED, Record, Refused, Store
+from agent.configuration.store import INTERRUPTED, Asked, Record, Refused, Store
 from agent.configuration.trial import LONGEST_S, TRIAL_S, Evidence, objection
 from agent.configuration.versions import Content, Version, content_of, hash_of
 from agent.control import Declined, Handler, Request
@@ -20,6 +21,7 @@ from agent.settings import Config
 from agent.toml import ConfigError
 from agent.wording import detail
 from drivers.base import Family, ReportingFamily
+from protocols.edge.desired import Desired
 from protocols.edge.messages import Configuration
 
 if TYPE_CHECKING:
@@ -38,7 +40,8 @@ INFO, WARNING = 0, 2  # severities of events
 @dataclass(frozen=True)
 class Trial:
     """`before`, of that `content`, is what is gone back to. `judged` are (bus, code) of the devices that must answer;
-    `acknowledged` is how many messages the server had when it began, None where it was not there."""
+    `acknowledged` is how many messages the server had when it began, None where it was not there. Of what the server
+    desired, `desired` is its number there, and `found` the hash of what the gateway's file held."""
 
     version: Version
     before: Config
@@ -49,6 +52,8 @@ class Trial:
     acknowledged: int | None
     crashes: Mapping[str, int]
     confirmed: bool
+    desired: int = 0
+    found: str = ""
 
 
 class Changer:
@@ -64,11 +69,18 @@ class Changer:
         self._busy = asyncio.Lock()
         self._wanted = False
         self._news = asyncio.Event()
+        self._settled: Callable[[], None] = lambda: None
+
+    def on_settled(self, heard: Callable[[], None]) -> None:
+        """`heard` is called when a trial is over, and when the running text may be another."""
+        self._settled = heard
 
     def begin(self) -> None:
         """At the start, when this process alone works in the data directory. Raises OSError."""
         self._store = Store(self._agent.data_dir)
         before = self._store.record
+        if before.installing:
+            before = self._install(before)
         self._keep(before.started(self._running.hash, self._agent.site.config.text, self._utc_ms()))
         self._running = self.record.good or self._running
         if before.trial is not None:
@@ -77,6 +89,15 @@ class Changer:
     @property
     def record(self) -> Record:
         return Record() if self._store is None else self._store.record
+
+    @property
+    def on_trial(self) -> bool:
+        return self._trial is not None
+
+    async def note(self, **changes: Any) -> None:
+        """Of the record, what the server's configurations need. Raises OSError."""
+        async with self._busy:
+            await asyncio.to_thread(self._keep, replace(self.record, **changes))
 
     def _keep(self, record: Record) -> None:
         """Raises OSError."""
@@ -162,15 +183,24 @@ class Changer:
         return await self.apply(seconds, confirmed=not request.get("confirm"), path=path, dry=dry)
 
     async def apply(
-        self, trial_s: float, *, confirmed: bool, path: Path | None = None, dry: bool = False
+        self,
+        trial_s: float,
+        *,
+        confirmed: bool,
+        path: Path | None = None,
+        dry: bool = False,
+        desired: Desired | None = None,
     ) -> dict[str, Any]:
-        """Begins a trial of the file, unless it is wrong, changes nothing, or `dry`. Raises Declined."""
+        """Begins a trial of the file, or of what is desired to take its place, unless it is wrong, changes nothing, or
+        `dry`. Raises Declined."""
+        dry = dry if desired is None else desired.dry
         async with self._busy:
             if self._trial is not None:
                 raise Declined(f"configuration {self._trial.version} is on trial; wait until it is over")
             answer: dict[str, Any] = {"problems": [], "lines": [], "number": None, "trial_s": None}
             try:
-                settings, content = await _aside(self._load, path or self._agent.site.config.path)
+                path = path or self._agent.site.config.path
+                settings, content = await _aside(self._load, path, None if desired is None else desired.text)
                 change = compare(self._content, content, self._reporting())
                 self._refuse_restart(change)
                 after = await _aside(site.build, settings, self._agent.site, change.keeps)
@@ -178,16 +208,81 @@ class Changer:
                 if not dry:
                     self._refuse(None, error.problems[0])
                 return answer | {"problems": list(error.problems)}
-            answer["lines"] = list(render(change))
-            if dry or change.same:
+            answer["lines"] = [*render(change), *await self._weigh(after, change)]
+            if dry:
+                return answer
+            found = "" if desired is None else await _aside(self._stage, desired)
+            if change.same:
+                if desired is not None:
+                    await self._adopt(desired.text)
                 return answer
             record, version = self.record.number(hash_of(content))
-            await self._begin_trial(record, version, after, content, change, round(trial_s * 1000), confirmed)
+            begun = (desired.number, found) if desired is not None else (0, "")
+            await self._begin_trial(record, version, after, content, change, round(trial_s * 1000), confirmed, *begun)
             return answer | {"number": version.number, "trial_s": trial_s}
 
-    def _load(self, path: Path) -> tuple[Config, Content]:
-        """In a thread: it reads files and may take longer than a tick. Raises ConfigError."""
-        settings = config.load(path, os.environ, self._catalog)
+    async def _weigh(self, after: site.Site, change: Diff) -> Sequence[str]:
+        """Whether the lines that change have the time for it."""
+        self._agent.note_learned()
+        try:
+            weighed = await _aside(admission.weigh, after, self._catalog, self._agent.memory, change.touched)
+        except Exception as error:  # a driver that cannot make its line: the trial says so, and goes back
+            log.exception("gateway %s: the lines' use cannot be told", self._agent.gateway)
+            return [f"the lines' use cannot be told: {error}"]
+        return [line for use in weighed for line in admission.render(use)]
+
+    def _stage(self, desired: Desired) -> str:
+        """Puts the text beside the gateway's file, and gives the hash of what the file holds; raises Declined where the
+        file could not be exchanged, or where a technician has changed it and nobody has applied that."""
+        running = self._agent.site.config
+        known = {
+            self._running.hash,
+            *(one.hash for one in (self.record.refused and self.record.refused.version,) if one),
+        }
+        try:
+            found = self._running.hash
+            if running.path.read_text("utf-8") != running.text:
+                found = self._found(running.path)
+                if found not in known and desired.base is not None:
+                    raise Declined(f"{running.path} was changed at the gateway, and not applied: what holds?")
+            files.stage(running.path, desired.text)
+        except (OSError, UnicodeDecodeError) as error:
+            raise Declined(f"{running.path} cannot be exchanged for it: {error}") from None
+        return found
+
+    def _found(self, path: Path) -> str:
+        """ "?" for a file that cannot be read as a configuration."""
+        try:
+            return hash_of(content_of(config.load(path, os.environ, self._catalog)))
+        except ConfigError:
+            return "?"
+
+    async def _adopt(self, text: str) -> None:
+        """In other words the same. Raises Declined."""
+        try:
+            await asyncio.to_thread(files.exchange, self._agent.site.config.path)
+            await asyncio.to_thread(self._keep, replace(self.record, text=text))
+        except OSError as error:
+            raise Declined(f"the gateway's file is not exchanged: {error}") from None
+
+    def _install(self, record: Record) -> Record:
+        """What a crash left half done, if the good configuration is what runs."""
+        running = self._agent.site.config
+        try:
+            if running.text == record.text and running.path.read_text("utf-8") != record.text:
+                files.stage(running.path, record.text)
+                files.exchange(running.path)
+        except (OSError, UnicodeDecodeError) as error:
+            log.error("%s is not exchanged for what runs: %s", running.path, error)
+            return record
+        return replace(record, installing="")
+
+    def _load(self, path: Path, text: str | None = None) -> tuple[Config, Content]:
+        """In a thread: it reads files and may take longer than a tick. `text` came over the network, and stands in for
+        what the file holds. Raises ConfigError."""
+        if text is not None:
+            guard.check(path, text, self._agent.site.config.text)
+        settings = config.load(path, os.environ, self._catalog, text)
         ours = self._agent.site.config.outsiders
         strange = [name for name in settings.outsiders if name not in ours]
         if strange:
@@ -216,11 +311,14 @@ class Changer:
         change: Diff,
         trial_ms: int,
         confirmed: bool,
+        desired: int = 0,
+        found: str = "",
     ) -> None:
         """What is tried is on disk before it is: a power cut in between leads back. Raises Declined."""
         agent, before, was = self._agent, self._agent.site.config, self._content
+        record = replace(record, trial=version, last=max(record.last, version.number))
         try:
-            await asyncio.to_thread(self._keep, replace(record, trial=version, last=max(record.last, version.number)))
+            await asyncio.to_thread(self._keep, _answered(record, desired, "returned", INTERRUPTED))
         except OSError as error:
             raise Declined(f"not tried, since the way back cannot be kept: {error}") from None
         dead = {device.code for bus in agent.buses for device, health in _health(bus) if not health.reachable}
@@ -236,7 +334,9 @@ class Changer:
         uplink = agent.uplink
         acknowledged = uplink.counters.acknowledged if uplink.connected else None
         crashes = dict(agent.crashes)
-        trial = Trial(*(version, before, was, after.config.text, 0, judged, acknowledged, crashes, confirmed))
+        trial = Trial(
+            *(version, before, was, after.config.text, 0, judged, acknowledged, crashes, confirmed, desired, found)
+        )
         try:
             await self._switch(after, content, version, change)
         except Exception as error:
@@ -264,11 +364,40 @@ class Changer:
             if refused is not None and refused.version in (None, trial.version):
                 refused = None
             record = replace(self.record, good=trial.version, text=trial.text, trial=None, refused=refused)
-            await self._try_to_keep(record)
+            if trial.desired and (why := await self._take_over(trial, record)):
+                await self._go_back(trial, why)
+                return
+            if not trial.desired:
+                await self._try_to_keep(record)
             self._trial = None
+            self._settled()
             self._agent.tell("configuration-changed", self._agent.gateway, INFO, _named(trial.version))
             self._agent.uplink.state_changed()
             log.info("gateway %s: configuration %s has proven itself", self._agent.gateway, trial.version)
+
+    async def _take_over(self, trial: Trial, record: Record) -> str:
+        """It stays: the record first, then the file; in between, a start finishes it. Why it cannot stay, or ""."""
+        path = self._agent.site.config.path
+        try:
+            if await _aside(self._unsettled, trial):
+                return f"{path} was changed at the gateway while it was on trial"
+            record = _answered(record, trial.desired, "applied", "")
+            await asyncio.to_thread(self._keep, replace(record, installing=trial.found))
+        except OSError as error:
+            return f"it cannot be kept: {error}"
+        try:
+            await asyncio.to_thread(files.exchange, path)
+            await asyncio.to_thread(self._keep, replace(record, installing=""))
+        except OSError as error:
+            log.error("%s is exchanged at the next start only: %s", path, error)
+        return ""
+
+    def _unsettled(self, trial: Trial) -> bool:
+        """Whether the gateway's file is another than when the trial began."""
+        path = trial.before.path
+        if path.read_text("utf-8", "replace") == trial.before.text:
+            return trial.found != hash_of(trial.content)
+        return self._found(path) != trial.found
 
     async def _go_back(self, trial: Trial, why: str) -> None:
         change = compare(self._content, trial.content, self._reporting())
@@ -277,8 +406,17 @@ class Changer:
             good = self.record.good or Version(0, hash_of(trial.content))
             await self._switch(after, trial.content, good, change)
         self._refuse(trial.version, why)
-        await self._try_to_keep(replace(self.record, trial=None))
+        await self._try_to_keep(_answered(replace(self.record, trial=None), trial.desired, "returned", why))
         self._trial = None
+        if trial.desired:
+            await self._discard(trial.before.path)
+        self._settled()
+
+    async def _discard(self, path: Path) -> None:
+        try:
+            await asyncio.to_thread(files.discard, path)
+        except OSError as error:
+            log.warning("gateway %s: what was staged beside %s stays there: %s", self._agent.gateway, path, error)
 
     def _refuse(self, version: Version | None, reason: str) -> None:
         try:
@@ -332,6 +470,11 @@ async def _aside(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 
 def _health(bus: Any) -> Any:
     return zip(bus.devices, bus.health.devices, strict=True)
+
+
+def _answered(record: Record, desired: int, status: str, why: str) -> Record:
+    """What came of the server's configuration of that number; 0: it is a technician's."""
+    return replace(record, asked=Asked(desired, status, why)) if desired else record
 
 
 def _named(version: Version) -> dict[str, Any]:

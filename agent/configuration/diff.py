@@ -66,6 +66,15 @@ class Diff:
         )
 
     @property
+    def touched(self) -> frozenset[str]:
+        """The buses on which polling is not what it was."""
+        return frozenset(
+            bus.name
+            for bus in self.buses
+            if bus.fate in (Fate.STARTS, Fate.CHANGES) or any(device.fate is not Fate.STAYS for device in bus.devices)
+        )
+
+    @property
     def begins(self) -> frozenset[tuple[str, str]]:
         """(bus, code) of devices that must prove themselves: new, changed, or on a bus that is opened anew."""
         return frozenset(

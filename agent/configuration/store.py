@@ -28,14 +28,32 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What came of the configuration that the server desired under that number, until the spool has it."""
+
+    number: int
+    status: str
+    detail: str
+    lines: str = ""
+
+
+@dataclass(frozen=True)
 class Record:
-    """`text` is the good configuration's TOML."""
+    """`text` is the good configuration's TOML. `desired` is the highest number of those that the server desired.
+
+    `installing` is the hash of what the gateway's file holds while `text` is about to take its place; `told` says which
+    text the server was told.
+    """
 
     good: Version | None = None
     text: str = ""
     trial: Version | None = None
     refused: Refused | None = None
     last: int = 0  # number given
+    desired: int = 0
+    asked: Asked | None = None
+    installing: str = ""
+    told: str = ""
 
     def number(self, hash_: str) -> "tuple[Record, Version]":
         """The version of a content: that of the good, trial or refused one if it is the same, else a new one."""
@@ -91,8 +109,13 @@ class Store:
             refused = kept["refused"]
             if refused is not None:
                 refused = Refused(_version(refused["version"]), str(refused["reason"]), int(refused["utc_ms"]))
+            asked = kept.get("asked")  # the remote half is younger than the file
             return Record(
-                _version(kept["good"]), str(kept["text"]), _version(kept["trial"]), refused, int(kept["last"])
+                *(_version(kept["good"]), str(kept["text"]), _version(kept["trial"]), refused, int(kept["last"])),
+                desired=int(kept.get("desired", 0)),
+                asked=None if asked is None else Asked(**asked),
+                installing=str(kept.get("installing", "")),
+                told=str(kept.get("told", "")),
             )
         except FileNotFoundError:
             return Record()

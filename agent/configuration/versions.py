@@ -17,7 +17,7 @@ from agent.settings import Config, DeviceConfig
 Content: TypeAlias = dict[str, Any]
 
 SHOWN = 12  # hexadecimal digits of a hash, for people
-UNTOLD = ("path", "text", "models", "outsiders", "buses", "rules")
+UNTOLD = ("path", "text", "models", "outsiders", "buses", "rules", "rings", "nets")
 
 
 class Version(NamedTuple):

@@ -34,6 +34,11 @@ class Cascade:
         self._state[:] = 0
         self._result = apart((LONGEST_BLOCK + self._order, channels), self._dtype, 1)
 
+    @property
+    def state(self) -> Block:
+        """(rows, channels), all that a channel's next output depends on besides its input; to be written to as well."""
+        return self._state
+
     def prime(self, columns: Mask, row: Row) -> None:
         """Lets the channels in `columns` begin as if they had stood at `row` for ever."""
         self._state[:, columns] = self._rest[:, None] * row[columns]

@@ -28,6 +28,11 @@ class Hampel:
         self._scratch = [apart(shape, self._window.dtype, number % 4) for number in range(14)]
         self._sticks: Mask = np.zeros(shape, bool)
 
+    @property
+    def state(self) -> Block:
+        """(rows, channels), all that a channel's next output depends on besides its input; to be written to as well."""
+        return self._window
+
     def prime(self, columns: Mask, row: Row) -> None:
         """Lets the channels in `columns` begin as if they had stood at `row` for ever."""
         self._window[:, columns] = row[columns]

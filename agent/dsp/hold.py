@@ -35,6 +35,15 @@ class Hold:
         """Whether every channel had a value at the last tick."""
         return not self._age.any()
 
+    @property
+    def last(self) -> Row:
+        return self._last
+
+    def stand_at(self, row: Row) -> None:
+        """As if `row` had been the last tick, and valid."""
+        self._last = row
+        self._age = np.zeros(len(row), np.int64)
+
     def keep(self, block: Block) -> Held:
         """process() of a block that is valid everywhere, where it goes on."""
         self._last = block[-1].astype(np.float64)

@@ -19,6 +19,11 @@ class Median5:
         self._window: Block = np.zeros((4, channels), dtype)
         self._scratch: tuple[Block, ...] = (self._window[:0],)
 
+    @property
+    def state(self) -> Block:
+        """(rows, channels), all that a channel's next output depends on besides its input; to be written to as well."""
+        return self._window
+
     def prime(self, columns: Mask, row: Row) -> None:
         """Lets the channels in `columns` begin as if they had stood at `row` for ever."""
         self._window[:, columns] = row[columns]

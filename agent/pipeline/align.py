@@ -45,6 +45,24 @@ class Aligned:
         quality = np.where(forgotten & ready.value, np.uint16(Quality.BAD_NO_COMMUNICATION), ready.quality)
         return ready._replace(value=value, quality=quality, clean=False)
 
+    def is_clean(self) -> bool:
+        """Whether the next block, if it is clean, leaves clean."""
+        pending = self._pending
+        return not self._delay or (
+            pending is not None and pending.clean and len(pending.times) == self._delay and not self._begins.any()
+        )
+
+    @property
+    def waiting(self) -> Times:
+        """The times of ticks that went in and have not come out."""
+        return np.zeros(0, np.int64) if self._pending is None else self._pending.times
+
+    def resume(self, waiting: Times) -> None:
+        """As if clean ticks had gone in, the last of them at these times, as many as it delays."""
+        rest = np.zeros((len(waiting), self._begins.shape[1]))
+        self._pending, self._begins = Ticks.all_good(waiting, rest), np.zeros(rest.shape, bool)
+        self._all_good = len(waiting)
+
     def _clean(self, now: Ticks) -> Ticks:
         """The same, where there is nothing to forget and all is Good: only the times move."""
         times = now.times if self._pending is None else np.concatenate([self._pending.times, now.times])

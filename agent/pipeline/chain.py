@@ -4,21 +4,21 @@ Everything is computed in the channel's own numbers, before its decimal scale: e
 channel that is not smoothed is never computed with: its numbers are picked, and leave as exact as they came.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from agent.dsp import DeadBand, Window, Windows, kept_ticks
-from agent.dsp.arrays import Mask, Times
+from agent.dsp.arrays import Block, Mask, Times
 from agent.pipeline.derived import RATIOS
-from agent.pipeline.emit import Cell, Ready, shared, whole
+from agent.pipeline.emit import Cell, Numbers, Ready, runs, shared, stretches, whole
 from agent.pipeline.measures import measures
 from agent.pipeline.plan import ChannelPlan
 from agent.pipeline.smooth import Smoother
 from agent.pipeline.ticks import Ticks, settled
-from protocols.edge.columns import F32LE, Column, all_present
+from protocols.edge.columns import F32LE
 from protocols.quality import Quality
 
 if TYPE_CHECKING:
@@ -37,14 +37,13 @@ class Chain:
         period_ms: int,
     ) -> None:
         self.members = members
-        self.aliases = aliases
+        self.name(aliases, derived)
         self._channels = [plan.channel for plan in plans]
         self._filters = plans[0].filters
-        self.derived = derived
         self.period_ms = period_ms
-        self._factor = np.array([_power_of_ten(channel.scale) for channel in self._channels])
-        self._scales = bool((self._factor != 1).any())
-        self.smoother = Smoother(self._filters, len(members), period_ms) if self._filters.smooths else None
+        self.factor = np.array([_power_of_ten(channel.scale) for channel in self._channels])
+        self._scales = bool((self.factor != 1).any())
+        self.smoother = self._smoother(self._filters.window_s is not None) if self._filters.smooths else None
         self._windows = None
         if self._filters.window_s is not None:
             self._window_ms = round(self._filters.window_s * 1000)
@@ -52,7 +51,7 @@ class Chain:
         self._deadband = None
         if self._filters.deadband is not None:
             # In own numbers and rounded, so that 0.5 of a channel in tenths is exactly 5.
-            band = np.round(self._filters.deadband / self._factor, 9)
+            band = np.round(self._filters.deadband / self.factor, 9)
             self._deadband = DeadBand(band, round(self._filters.heartbeat_s * 1000))
         self._watch = None
         if self._filters.watches:
@@ -61,7 +60,7 @@ class Chain:
             steepest, stuck_s = self._filters.steepest, self._filters.stuck_s
             self._watch = Watch(
                 len(members),
-                None if steepest is None else steepest / self._factor,
+                None if steepest is None else steepest / self.factor,
                 None if stuck_s is None else round(stuck_s * 1000),
             )
         self.unwraps = None
@@ -70,15 +69,43 @@ class Chain:
 
             self.unwraps = Unwrap(np.array([channel.rollover or 0 for channel in self._channels], np.int64))
         self._waiting: Ticks | None = None
+        self._steady: Smoother | None = None
+        self._takers: list[Callable[[Ticks], None]] = []
+
+    def name(self, aliases: list[int], derived: list[dict[str, int]]) -> None:
+        """What leaves from now on leaves under these."""
+        self.aliases, self.derived = aliases, derived
+        self._stretches = stretches(aliases, repeat(0, len(aliases)))
+
+    def _smoother(self, windowed: bool) -> Smoother:
+        return Smoother(self._filters, len(self.members), self.period_ms, windowed=windowed)
+
+    def feed(self, taker: Callable[[Ticks], None]) -> None:
+        """`taker` is given what windows see, held where it was missing; said before the first tick."""
+        self._takers.append(taker)
+        self._steady = self._smoother(windowed=True)
+        if self.smoother is not None:
+            self.smoother = self._steady
 
     @property
     def computes(self) -> bool:
-        return self.picks or self._windows is not None
+        return self.picks or self._windows is not None or self._steady is not None
 
     @property
     def picks(self) -> bool:
         """Whether process() gives the channels' values; else they leave as they were read, where kept() says."""
         return self.smoother is not None or self._deadband is not None or self._watch is not None
+
+    @property
+    def only_smooths(self) -> bool:
+        """Besides which it does nothing: no other stage, and every tick leaves."""
+        rest = (self._windows, self._deadband, self._watch, self.unwraps, self._steady)
+        return self.smoother is not None and self._filters.decimate == 1 and all(one is None for one in rest)
+
+    @property
+    def only_tells(self) -> bool:
+        """What was read leaves as it is, at every tick."""
+        return not self.computes and self.unwraps is None and self._filters.decimate == 1
 
     def kept(self, times: Times) -> Mask | None:
         """The ticks that decimation keeps; None for all of them."""
@@ -95,12 +122,26 @@ class Chain:
         sharp = ticks
         if self.smoother is not None:
             sharp, ticks = self.smoother.process(ticks)
+        if self._steady is not None:
+            steady = sharp if self.smoother is not None else self._steady.process(ticks)[0]
+            for taker in self._takers:
+                taker(steady)
         if self._windows is not None and len(sharp.times):
             good = sharp.value & (sharp.quality == Quality.GOOD)
             for window in self._windows.process(sharp.times, sharp.numbers, good):
                 yield from shared(np.array([window.start_ms]), self._statistics(window), False, most_bytes)
-        if not self.picks or not len(ticks.times):
-            return
+        if self.picks and len(ticks.times):
+            yield from self.emit(ticks, most_bytes)
+
+    def takes_abreast(self, times: Times) -> bool:
+        return self.smoother is not None and self._waiting is None and self.smoother.takes_abreast(times)
+
+    def wider(self, devices: int) -> Smoother:
+        """For so many chains like this one, by Smoother.process_abreast."""
+        return Smoother(self._filters, devices * len(self.members), self.period_ms, windowed=False)
+
+    def emit(self, ticks: Ticks, most_bytes: int) -> Iterable[Ready]:
+        """What leaves of ticks that are smoothed, where they are."""
         kept = self.kept(ticks.times)
         if kept is not None:
             ticks = ticks.rows(kept)
@@ -137,13 +178,18 @@ class Chain:
         """Smoothed channels at once, with no look at any one of them; None where that cannot be."""
         if self.smoother is None:
             return None
+        rows = self.carried(ticks.numbers)
+        return self.told(ticks.times, rows) if np.isfinite(rows).all() else None
+
+    def carried(self, numbers: Block) -> Numbers:
+        """(samples, channels), or those of several devices side by side, as they travel: (channels, samples)."""
         with np.errstate(over="ignore"):
-            numbers = ticks.numbers * self._factor if self._scales else ticks.numbers
-            rows = np.ascontiguousarray(numbers.T, np.float32)
-        if not np.isfinite(rows).all():
-            return None
-        present = all_present(len(ticks.times))
-        return whole(ticks.times, list(map(Column, self.aliases, repeat(F32LE), rows, repeat(present))))
+            if self._scales:
+                numbers = numbers * np.tile(self.factor, numbers.shape[1] // len(self.factor))
+            return np.ascontiguousarray(numbers.T, np.float32)
+
+    def told(self, times: Times, rows: Numbers) -> Ready:
+        return whole(times, runs(F32LE, self._stretches, rows))
 
     def _cells(self, ticks: Ticks) -> list[Cell]:
         """Smoothed channels in their unit, as far as an f32 holds it; others in their own numbers, whole ones exact
@@ -151,7 +197,7 @@ class Chain:
         """
         if self.smoother is not None:
             with np.errstate(over="ignore"):
-                numbers = (ticks.numbers * self._factor).astype(np.float32).T.copy()
+                numbers = (ticks.numbers * self.factor).astype(np.float32).T.copy()
             carried = np.isfinite(numbers.T)
             value = ticks.value & carried
             quality = np.where(ticks.value & ~carried, np.uint16(Quality.BAD_OUT_OF_RANGE), ticks.quality)
@@ -171,7 +217,7 @@ class Chain:
         cells = []
         for name, row in window.figures.items():
             with np.errstate(over="ignore"):
-                numbers = (row if name in RATIOS else row * self._factor).astype(np.float32)
+                numbers = (row if name in RATIOS else row * self.factor).astype(np.float32)
             some = np.isfinite(numbers)
             quality = np.where(some, goodness, np.uint16(Quality.BAD))
             for i, derived in enumerate(self.derived):

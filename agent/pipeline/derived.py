@@ -10,12 +10,14 @@ TOTAL = "total"
 
 
 class Derived(NamedTuple):
-    """`name` is behind the channel's own; `ratio`: of no unit; `within`: the channel's limits hold for it too."""
+    """`name` is behind the channel's own; `ratio`: of no unit; `within`: the channel's limits hold for it too; `model`:
+    the number of the device's model that says it."""
 
     name: str
     words: Mapping[str, str]
     ratio: bool = False
     within: bool = False
+    model: int | None = None
 
 
 _STATISTICS = {

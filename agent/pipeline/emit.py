@@ -1,7 +1,6 @@
 """Columns and groups for the edge contract, from whole ticks."""
 
-from collections.abc import Iterable
-from itertools import repeat
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -9,7 +8,7 @@ import numpy.typing as npt
 
 from agent.dsp.arrays import Mask, Times
 from agent.pipeline.ticks import Qualities
-from protocols.edge.columns import DTYPES, Column, all_present
+from protocols.edge.columns import DTYPES, Column, Run
 
 Numbers: TypeAlias = npt.NDArray[Any]
 COLUMN_BYTES = 24  # alias, scale, tags and lengths
@@ -44,6 +43,27 @@ class Ready(NamedTuple):
     columns: list[Column]
     size: int
     values: int
+    runs: tuple[Run, ...] = ()
+
+
+class Stretch(NamedTuple):
+    """Columns from `start` to `stop` of those that stand side by side: their aliases follow each other."""
+
+    first: int  # alias
+    scale: int
+    start: int
+    stop: int
+
+
+def stretches(aliases: Sequence[int], scales: Iterable[int]) -> tuple[Stretch, ...]:
+    found: list[Stretch] = []
+    for place, (alias, scale) in enumerate(zip(aliases, scales, strict=True)):
+        last = found[-1] if found else None
+        if last is not None and last.scale == scale and last.first + place - last.start == alias:
+            found[-1] = last._replace(stop=place + 1)
+        else:
+            found.append(Stretch(alias, scale, place, place + 1))
+    return tuple(found)
 
 
 class Lanes(NamedTuple):
@@ -51,19 +71,25 @@ class Lanes(NamedTuple):
 
     tag: int
     positions: slice | list[int]
-    aliases: list[int]
-    scales: list[int]
+    stretches: tuple[Stretch, ...]
 
-    def columns(self, numbers: Numbers) -> Iterable[Column]:
-        """All of them at once, from a device's clean block: one copy, and no look at any value."""
-        rows = np.ascontiguousarray(numbers.T[self.positions], DTYPES[self.tag])
-        return map(Column, self.aliases, repeat(self.tag), rows, repeat(all_present(len(numbers))), self.scales)
+    def rows(self, numbers: Numbers) -> Numbers:
+        """(..., samples, numbers) of clean blocks to (..., columns, samples): one copy, and no look at any value."""
+        return np.ascontiguousarray(np.swapaxes(numbers[..., self.positions], -1, -2), DTYPES[self.tag])
+
+    def runs(self, rows: Numbers) -> tuple[Run, ...]:
+        """Of a device's rows."""
+        return runs(self.tag, self.stretches, rows)
 
 
-def whole(times: Times, columns: list[Column]) -> Ready:
-    samples = len(times)
-    size = sum([column.values.nbytes for column in columns]) + COLUMN_BYTES * len(columns)
-    return Ready(times, columns, size + TIME_BYTES * samples, samples * len(columns))
+def runs(tag: int, stretched: Iterable[Stretch], rows: Numbers) -> tuple[Run, ...]:
+    return tuple([Run(one.first, tag, rows[one.start : one.stop], one.scale) for one in stretched])
+
+
+def whole(times: Times, made: tuple[Run, ...]) -> Ready:
+    values = sum([run.values.size for run in made])
+    size = sum([run.values.nbytes for run in made]) + COLUMN_BYTES * len(made)
+    return Ready(times, [], size + TIME_BYTES * len(times), values, made)
 
 
 def shared(times: Times, cells: list[Cell], clean: bool, most_bytes: int) -> Iterable[Ready]:

@@ -1,17 +1,22 @@
 """The pipeline: readings of many devices in, groups of columns out. Pure: time comes with the readings."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from agent.pipeline.device import PART_BYTES, DeviceLane
+from agent.dsp.arrays import Times
+from agent.pipeline.abreast import Abreast
+from agent.pipeline.device import PART_BYTES, DeviceLane, Tap
 from agent.pipeline.emit import Ready
 from agent.pipeline.plan import DevicePlan, Output, outputs
 from agent.pipeline.readings import MAX_TICKS
 from drivers.base import Readings
 from protocols.edge.columns import Group
 from protocols.edge.messages import MAX_GROUPS
+
+if TYPE_CHECKING:
+    from agent.pipeline.inferred import Verdict, Window
 
 
 class Part(NamedTuple):
@@ -39,6 +44,7 @@ class Pipeline:
     def __init__(self, plans: Sequence[DevicePlan]) -> None:
         self._devices: dict[int, DeviceLane] = {}
         self._ready: deque[Ready] = deque()
+        self._verdicts: list[Ready] = []  # they leave with the next readings, or alone
         self._counters = Counters()
         self._gone = Counters()  # what devices counted that are here no more
         self.exchange(plans, range(len(plans)))
@@ -61,6 +67,18 @@ class Pipeline:
                 lane.rename(described.get(place, ()))
             self._devices[index] = lane
         _add_up(self._gone, before.values())
+        kinds: list[tuple[DevicePlan, list[DeviceLane]]] = []
+        for index, plan in zip(indices, plans, strict=True):
+            of_kind = next((lanes for one, lanes in kinds if one == plan), None)
+            if of_kind is None:
+                kinds.append((plan, of_kind := []))
+            of_kind.append(self._devices[index])
+        self._alike = [Abreast(lanes) for _, lanes in kinds]
+
+    def watch(self, taps: Mapping[int, Tap]) -> None:
+        """From now on those devices' readings, before any filter, are given to `taps` as well; no others' are."""
+        for index, lane in self._devices.items():
+            lane.tap = taps.get(index)
 
     @property
     def counters(self) -> Counters:
@@ -74,6 +92,21 @@ class Pipeline:
         )
         _add_up(total, self._devices.values())
         return total
+
+    def windows(self) -> "dict[tuple[int, int], list[Window]]":
+        """What models are to judge since, by device and the number of its model; drain first."""
+        found = {}
+        for index, lane in self._devices.items():
+            for number, one in enumerate(lane.inferred):
+                if one.whole:
+                    found[index, number], one.whole = one.whole, []
+        return found
+
+    def judged(self, device: int, number: int, verdicts: "Sequence[Verdict]") -> None:
+        """Takes what a model said; nothing of a device that is here no more."""
+        lane = self._devices.get(device)
+        if lane is not None:
+            self._verdicts.extend(lane.inferred[number].columns(verdicts, PART_BYTES))
 
     def add(self, device: int, tick_boot_ms: int, readings: Readings) -> None:
         """Takes what one request read at a tick. A tick older than the device's newest is counted and dropped."""
@@ -101,8 +134,11 @@ class Pipeline:
     def drain(self) -> Part | None:
         """What has come out since, at most about 180 KB of it: call until None."""
         if not self._ready:
-            for lane in self._devices.values():
-                self._ready.extend(lane.take())
+            for alike in self._alike:
+                self._ready.extend(alike.take())
+            if self._verdicts:
+                self._ready.extend(self._verdicts)
+                self._verdicts = []
         taken: list[Ready] = []
         size = 0
         while self._ready and (not taken or size + self._ready[0].size <= PART_BYTES) and len(taken) < MAX_GROUPS:
@@ -112,7 +148,11 @@ class Pipeline:
             return None
         # What was measured before the boot has a time before 0; a batch's own has none (edge.md, origin).
         t0 = max(min(int(one.times[0]) for one in taken), 0)
-        groups = tuple(Group(one.times - t0, tuple(one.columns)) for one in taken)
+        shifted: dict[int, Times] = {}  # devices that were read at the same ticks share an array of times
+        for one in taken:
+            if id(one.times) not in shifted:
+                shifted[id(one.times)] = one.times - t0
+        groups = tuple(Group(shifted[id(one.times)], tuple(one.columns), one.runs) for one in taken)
         values = sum(one.values for one in taken)
         self._counters.values += values
         return Part(t0, groups, values)

@@ -3,13 +3,14 @@
 import math
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from agent.dsp.arrays import Mask, Times
 from agent.pipeline.plan import DevicePlan
+from agent.pipeline.ticks import marks
 from drivers.base import Number, Readings
 from protocols.edge.columns import DTYPES, F32LE, F64LE
 from protocols.quality import Quality
@@ -97,11 +98,27 @@ class ReadingRows:
             return None
         times = np.array(self._ticks, np.int64)
         block = self._fast(times) or self._careful(times)
+        self.clear()
+        return self.judged(block)
+
+    def clear(self) -> None:
         self._ticks, self._rows = [], []
-        return self._judged(block)
+
+    @property
+    def ticks(self) -> list[int]:
+        return self._ticks
 
     def _fast(self, times: Times) -> ReadingBlock | None:
-        """The usual case, every channel read and Good at every tick: Python compares two tuples a tick."""
+        """The usual case, every channel read and Good at every tick."""
+        if (good := self.good()) is None:
+            return None
+        try:
+            return clean(times, np.array(good.integers, np.int64), np.array(good.floats, np.float64))
+        except (OverflowError, TypeError):
+            return None
+
+    def good(self) -> "Good | None":
+        """All rows so far, if every channel was read and Good in each: Python compares two tuples a tick."""
         integers, floats = [], []
         order, pickers = None, None
         for row in self._rows:
@@ -114,15 +131,7 @@ class ReadingRows:
                 return None
             integers.append(pickers[0](row.values))
             floats.append(pickers[1](row.values))
-        shape = (len(times), self._count)
-        try:
-            whole = np.array(integers, np.int64)
-        except (OverflowError, TypeError):
-            return None
-        everywhere = np.ones(shape, bool)
-        return ReadingBlock(
-            times, whole, np.array(floats, np.float64), everywhere, everywhere, np.zeros(shape, np.uint16), clean=True
-        )
+        return Good(integers, floats)
 
     def _learn(self, order: tuple[int, ...]) -> tuple[Any, Any] | None:
         """How to pick the integers and the floats out of readings that come in this order."""
@@ -162,7 +171,13 @@ class ReadingRows:
                 value[tick, channel] = True
         return ReadingBlock(times, integers, floats, value, told, quality, clean=False)
 
-    def _judged(self, block: ReadingBlock) -> ReadingBlock:
+    def plausible(self, integers: npt.NDArray[np.int64], floats: npt.NDArray[np.float64]) -> Mask:
+        """Of devices of this one's kind, (devices, ticks, channels): whose block judged() would leave as it is."""
+        ticks_and_channels = (1, 2)
+        whole = _inside(integers, self._plausible.integers).all(ticks_and_channels)
+        return np.logical_and(whole, _inside(floats, self._plausible.floats).all(ticks_and_channels))
+
+    def judged(self, block: ReadingBlock) -> ReadingBlock:
         """Numbers outside a channel's limits keep their value and turn Bad; what no column can carry loses it."""
         implausible = self._outside(block, self._plausible)
         if implausible is None:
@@ -186,6 +201,18 @@ class ReadingRows:
         outside[:, self._integer_channels] = ~whole
         outside[:, self._float_channels] = ~floating
         return outside
+
+
+class Good(NamedTuple):
+    """A row's numbers are in the order of the channels, integers and floats apart."""
+
+    integers: list[tuple[int, ...]]
+    floats: list[tuple[float, ...]]
+
+
+def clean(times: Times, integers: npt.NDArray[np.int64], floats: npt.NDArray[np.float64]) -> ReadingBlock:
+    everywhere, nowhere = marks((len(times), integers.shape[1] + floats.shape[1]))
+    return ReadingBlock(times, integers, floats, everywhere, everywhere, nowhere, clean=True)
 
 
 @dataclass(frozen=True, eq=False)

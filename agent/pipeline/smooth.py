@@ -1,12 +1,13 @@
 """Smoothing over ticks that may be missing: what the filters of agent.dsp leave to whoever runs them."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from agent.dsp import Cascade, Hold, Median5, Pass, Section, butterworth, kept_ticks
-from agent.dsp.arrays import Block, Mask, Times
+from agent.dsp.arrays import Block, Mask, Row, Times
 from agent.dsp.design import low_pass_taps, notch
 from agent.dsp.hold import PATIENCE
 from agent.pipeline.align import Aligned
@@ -27,14 +28,18 @@ _PASSES = {
 
 
 class Smoother:
-    """Hold, despike, take off, low-pass. Gives each tick of its input exactly once, as late as its filters delay."""
+    """Hold, despike, take off, low-pass. Gives each tick of its input exactly once, as late as its filters delay.
 
-    def __init__(self, filters: FilterConfig, channels: int, period_ms: int) -> None:
+    `windowed`: somebody looks in between, before the low-pass.
+    """
+
+    def __init__(self, filters: FilterConfig, channels: int, period_ms: int, *, windowed: bool) -> None:
         self._period_ms, self._keep_one_in = period_ms, filters.decimate
+        self.channels = channels
         self._hold = Hold(channels)
         self._despike = _despiker(filters, channels)
         shape, low = _sections(filters, 1000 / period_ms)
-        self._windowed = filters.window_s is not None
+        self._windowed = windowed
         if not self._windowed:  # nobody looks in between: one product does for both
             shape, low = (), shape + low
         self._shape = Cascade(shape, channels) if shape else None
@@ -43,12 +48,12 @@ class Smoother:
         delay = self._despike.DELAY if self._despike is not None else 0
         self._sharp = Aligned(delay, channels)
         self._smooth = Aligned(delay + (self._fir.delay if self._fir is not None else 0), channels)
-        self._newest: int | None = None
+        self.newest: int | None = None
         self.held = 0
         self.resets = 0
 
     def process(self, ticks: Ticks) -> tuple[Ticks, Ticks]:
-        """The ticks that are done as they were before the low-pass, for windows if there are any; and smoothed."""
+        """The ticks that are done as they were before the low-pass, for who looks there if anybody; and smoothed."""
         ticks = self._without_gaps(ticks)
         if ticks.clean and self._hold.goes_on:
             held = self._hold.keep(ticks.numbers)
@@ -69,12 +74,54 @@ class Smoother:
         done = self._smooth.process(now, held.begins)
         return self._sharp.process(now._replace(numbers=sharp), held.begins) if self._windowed else done, done
 
+    def takes_abreast(self, times: Times) -> bool:
+        """Whether ticks at `times`, all good, would leave all good, and nothing but states would have to be known."""
+        return (
+            self.newest is not None
+            and int(times[-1]) - self.newest == len(times) * self._period_ms
+            and self._hold.goes_on
+            and self._smooth.is_clean()
+            and self._fir is None
+            and not self._windowed
+        )
+
+    def process_abreast(self, others: Sequence["Smoother"], ticks: Ticks) -> Ticks:
+        """What process() of the others would give, side by side, and leave them as. They are of this one's filters and
+        all take `ticks` abreast; this one has their channels together, or more, and no state of its own."""
+        first, channels = others[0], others[0].channels
+        end = len(others) * channels
+        for mine, theirs in zip(self.states, zip(*(one.states for one in others), strict=True), strict=True):
+            np.concatenate(theirs, axis=1, out=mine[:, :end])
+        self.resume(first.newest, first.waiting, np.zeros(self.channels))
+        done = self.process(ticks)[1]
+        for place, one in enumerate(others):
+            columns = slice(place * channels, (place + 1) * channels)
+            for mine, their in zip(self.states, one.states, strict=True):
+                their[:] = mine[:, columns]
+            one.resume(self.newest, self.waiting, self._hold.last[columns])
+        return done
+
+    @property
+    def states(self) -> list[Block]:
+        """Of each stage (rows, channels), to be written to as well."""
+        return [stage.state for stage in (self._despike, self._shape, self._low) if stage is not None]
+
+    @property
+    def waiting(self) -> Times:
+        return self._smooth.waiting
+
+    def resume(self, newest: int | None, waiting: Times, last: Row) -> None:
+        """Beside the states: as if ticks had been taken abreast, the `newest` of them with the numbers `last`."""
+        self.newest = newest
+        self._hold.stand_at(last)
+        self._smooth.resume(waiting)
+
     def _without_gaps(self, ticks: Ticks) -> Ticks:
         """With ticks that nobody told of: enough of them to let the filters hold, or end, and no more."""
         times, period = ticks.times, self._period_ms
-        before = int(times[0]) - period if self._newest is None else self._newest
-        self._newest = int(times[-1])
-        if self._newest - before == len(times) * period:
+        before = int(times[0]) - period if self.newest is None else self.newest
+        self.newest = int(times[-1])
+        if self.newest - before == len(times) * period:
             return ticks
         steps = np.diff(times, prepend=before)
         missing = np.clip((steps + period // 2) // period - 1, 0, PATIENCE)

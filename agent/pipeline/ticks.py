@@ -27,7 +27,7 @@ class Ticks(NamedTuple):
 
     @staticmethod
     def all_good(times: Times, numbers: Block) -> "Ticks":
-        everywhere, nowhere = _marks(numbers.shape)
+        everywhere, nowhere = marks(numbers.shape)
         return Ticks(times, numbers, everywhere, everywhere, nowhere, clean=True)
 
     def rows(self, chosen: slice | Mask) -> "Ticks":
@@ -53,7 +53,7 @@ class Ticks(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _marks(shape: tuple[int, int]) -> tuple[Mask, Qualities]:
+def marks(shape: tuple[int, ...]) -> tuple[Mask, Qualities]:
     """Shared by all blocks of that shape, and never written to."""
     everywhere, nowhere = np.ones(shape, bool), np.zeros(shape, np.uint16)
     everywhere.flags.writeable = nowhere.flags.writeable = False

@@ -34,6 +34,10 @@ class Outward(Protocol):
 
     def execute(self, command: Command, until_ms: int) -> None: ...
 
+    def capture(self, rule: Rule, at: int) -> bytes | None:
+        """What its bursts will be called; None where there is no room for them."""
+        ...
+
     def incarnation(self) -> int: ...
 
 
@@ -42,6 +46,7 @@ class Counts:
     fired: int = 0
     cleared: int = 0
     commands: int = 0
+    captures: int = 0
 
 
 class Known(NamedTuple):
@@ -127,6 +132,7 @@ class Engine:
                 "fired": counts.fired,
                 "cleared": counts.cleared,
                 "commands": counts.commands,
+                "captures": counts.captures,
             }
             for index, (rule, state, counts) in enumerate(
                 zip(self._rules, self._state.rules, self._counts, strict=True)
@@ -148,9 +154,12 @@ class Engine:
     def _do(self, effect: Effect) -> None:
         rule, counts, now = self._rules[effect.rule], self._counts[effect.rule], self._outward.now()
         log.info("gateway %s: rule %s %s", self._outward.gateway, rule.name, effect.happened.value)
-        orders = []
+        orders, capture = [], None
         if effect.happened is Happened.FIRED:
             counts.fired += 1
+            if rule.captures:
+                capture = self._outward.capture(rule, effect.at)
+                counts.captures += capture is not None
             orders = [
                 order(
                     *(rule, write),
@@ -164,7 +173,10 @@ class Engine:
             counts.cleared += 1
         for tell in rule.tells:
             severity = tell.severity if effect.happened is Happened.FIRED else INFO
-            self._outward.tell(tell.kind, _source(rule), severity, self._particulars(rule, effect, now))
+            particulars = self._particulars(rule, effect, now)
+            if capture is not None:
+                particulars["capture"] = capture
+            self._outward.tell(tell.kind, _source(rule), severity, particulars)
         for command, write in zip(orders, rule.writes, strict=False):
             counts.commands += 1
             self._outward.execute(command, now.boottime_ms + write.expires_ms)

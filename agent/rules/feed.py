@@ -6,7 +6,7 @@ import numpy as np
 
 from agent.pipeline import Part
 from protocols.edge.birth import ChannelDescription
-from protocols.edge.columns import Column
+from protocols.edge.columns import Column, Group
 from protocols.rules import Observation, Tick
 
 
@@ -24,13 +24,19 @@ class Feed:
         """In order of time, and none ahead of `now`: a device's own clock does not move the rules'."""
         moments: dict[int, list[Observation]] = {}
         for group in part.groups:
-            for column in group.columns:
+            for column in self._looked_at(group):
                 name = self._named.get(column.alias)
                 if name is None:
                     continue
                 for t, value, quality in _samples(column, (group.times + part.t0_boot_ms).tolist()):
                     moments.setdefault(min(t, now), []).append(Observation(*name, min(t, now), value, quality))
         return [Tick(moment, tuple(moments[moment])) for moment in sorted(moments)]
+
+    def _looked_at(self, group: Group) -> Iterable[Column]:
+        yield from group.columns
+        for run in group.runs:
+            if not self._named.keys().isdisjoint(range(run.first, run.first + len(run.values))):
+                yield from run.columns()
 
 
 def _samples(column: Column, times: list[int]) -> Iterable[tuple[int, float | None, int]]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from agent.rules.rings import MAX_SAMPLES, RingConfig, rings_of
 from agent.settings import Config
 from agent.toml import Table, nearest
 from protocols.errors import LocalProtocolError
@@ -17,12 +18,13 @@ AGE_PERIODS, AGE_MS = 5, 2000  # beside what filters delay: a few polls may fail
 
 
 class Reach(NamedTuple):
-    """What a gateway's rules can see, by device code and channel name, how late that leaves its filters, and what they
-    can write."""
+    """What a gateway's rules can see, by device code and channel name, how late that leaves its filters, what they can
+    write, and how often each device is read."""
 
     channels: "Mapping[str, Mapping[str, ChannelDescription]]"
     late_ms: "Mapping[str, Mapping[str, int]]"
     targets: "Targets"
+    periods_ms: Mapping[str, int]
 
 
 def reach(config: Config) -> Reach:
@@ -31,7 +33,7 @@ def reach(config: Config) -> Reach:
     from agent.pipeline import describe_channels, late_ms, outputs
     from agent.site import device_plan
 
-    channels, late, targets = {}, {}, {}
+    channels, late, targets, periods = {}, {}, {}, {}
     for device in (device for bus in config.buses for device in bus.devices):
         model = config.models[device.driver, device.model]
         plan = device_plan(device, model)
@@ -41,7 +43,8 @@ def reach(config: Config) -> Reach:
             one.name: late_ms(output, plan) for one, output in zip(described, outputs([plan]), strict=True)
         }
         targets[device.code] = {one.name: Target(0, 0, number, one) for number, one in enumerate(model.channels)}
-    return Reach(channels, late, targets)
+        periods[device.code] = device.period_ms
+    return Reach(channels, late, targets, periods)
 
 
 def read(tables: Sequence[Table]) -> tuple[tuple[Table, Rule], ...]:
@@ -99,6 +102,38 @@ def check(read_rules: Iterable[tuple[Table, Rule]], reach: Reach) -> tuple[Rule,
         return AGE_MS + AGE_PERIODS * seen.period_ms + reach.late_ms[device][channel]
 
     return tuple(with_ages(rule, age) for _, rule in pairs)
+
+
+def check_captures(read_rules: Iterable[tuple[Table, Rule]], reach: Reach) -> Mapping[str, RingConfig]:
+    """What of each device is held for captures, by its code. Complains of channels that are not there, of what filters
+    make, which is not what was read, and of more than a gateway holds."""
+    pairs = [(table, rule) for table, rule in read_rules if rule.captures]
+    wrong, total = False, 0
+    for table, rule in pairs:
+        for number, capture in enumerate(rule.captures):
+            for channel in capture.channels:
+                problem = _unseen(capture.device, channel, reach.targets)
+                if problem and channel in reach.channels.get(capture.device, {}):
+                    problem = (
+                        f"{channel!r} is what a filter makes; a capture has what was read: name the channel itself"
+                    )
+                if problem:
+                    table.document.complain((*table.where, "capture", number, "channels"), problem)
+                    wrong = True
+    if wrong:
+        return {}
+    for place, (table, rule) in enumerate(pairs):
+        held = rings_of([one for _, one in pairs[: place + 1]], reach.late_ms, reach.periods_ms)
+        total = sum(ring.samples for ring in held.values())
+        if total > MAX_SAMPLES:
+            longest = max(range(len(rule.captures)), key=lambda at: rule.captures[at].before_ms)
+            key = "before_s" if rule.captures[longest].before_ms else "after_s"
+            table.document.complain(
+                (*table.where, "capture", longest, key),
+                f"with this one {total} samples would be held in memory; a gateway holds at most {MAX_SAMPLES}",
+            )
+            break
+    return rings_of([rule for _, rule in pairs], reach.late_ms, reach.periods_ms)
 
 
 def _unseen(device: str, channel: str, known: Mapping[str, Mapping[str, object]]) -> str:

@@ -65,7 +65,8 @@ NONE = Counters()
 class Snapshot:
     """What the spool holds; replaced as a whole after each commit. `bytes` estimates what rows take in the file.
 
-    `claimed` has the ranges of seqs that may have been sent, by how their rows are kept (agent.spool.store)."""
+    `claimed` has the ranges of seqs that may have been sent, by how their rows are kept (agent.spool.store).
+    `captured` is what of `bytes` is taken by bursts."""
 
     incarnation: int
     next_seq: int
@@ -76,4 +77,5 @@ class Snapshot:
     quota: int = 0
     dropped: tuple[Dropped, ...] = ()
     claimed: Mapping[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    captured: int = 0
     counters: Counters = NONE

@@ -38,6 +38,8 @@ CREATE TABLE claimed (
 CREATE INDEX spooled_by_place ON spooled (place) WHERE keep = 1;
 """
 
+CAPTURED_BYTES = "SELECT coalesce(sum(bytes), 0) FROM spooled INDEXED BY spooled_by_keep WHERE keep = 3"
+
 _PRAGMAS = (
     "locking_mode = EXCLUSIVE",  # one process, and no shared-memory file beside the log
     "journal_mode = WAL",
@@ -155,6 +157,7 @@ def _load(database: sqlite3.Connection, quota: int) -> Snapshot:
         quota=quota,
         dropped=dropped,
         claimed=claimed,
+        captured=database.execute(CAPTURED_BYTES).fetchone()[0],
     )
     if row != life(snapshot):
         raise ValueError("the digest of the incarnation and its numbers")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from agent.spool.keeper import Job, Keeper
 from agent.spool.records import CommandRecord, Freed, Row, Snapshot, Want
 from agent.spool.store import WANTED, Store
-from protocols.edge.messages import MAX_SEQ, AckRange, Batch, Birth, Event, Spooled
+from protocols.edge.columns import Group
+from protocols.edge.messages import MAX_SEQ, AckRange, Batch, Birth, Burst, Event, Spooled
 
 if TYPE_CHECKING:
     import asyncio
@@ -192,16 +193,22 @@ def _weight(message: Spooled) -> int:
     """What a message takes of memory while it waits, and rather more than less."""
     match message:
         case Batch():
-            return 1024 + sum(
-                256
-                + group.times.nbytes
-                + len(group.columns) * (448 + SAMPLE_BYTES * len(group.times))
-                + sum(_quality_weight(column.quality) for column in group.columns if column.quality)
-                for group in message.groups
-            )
+            return 1024 + sum(map(_group_weight, message.groups))
+        case Burst():
+            return 1024 + _group_weight(message.waveform.group)
         case Birth():
             return 1024 + len(message.description)
     return 2048
+
+
+def _group_weight(group: Group) -> int:
+    return (
+        256
+        + group.times.nbytes
+        + len(group.columns) * (448 + SAMPLE_BYTES * len(group.times))
+        + sum(_quality_weight(column.quality) for column in group.columns if column.quality)
+        + sum(256 + SAMPLE_BYTES * run.values.size for run in group.runs)
+    )
 
 
 def _quality_weight(quality: Mapping[int, int]) -> int:

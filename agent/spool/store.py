@@ -11,7 +11,7 @@ from agent.spool.errors import DiskRefused, told
 from agent.spool.ranges import holds, runs, with_claimed, with_dropped
 from agent.spool.records import NONE, CommandRecord, Counters, Freed, Row
 from agent.spool.room import FILE_BYTES, PAGE, free_bytes, keep_place, take_place
-from agent.spool.schema import life, load, new_incarnation, open_database
+from agent.spool.schema import CAPTURED_BYTES, life, load, new_incarnation, open_database
 from agent.spool.thinning import MOST_LEVEL, thinned, together
 from protocols.edge.birth import description_hash
 from protocols.edge.messages import (
@@ -20,6 +20,7 @@ from protocols.edge.messages import (
     AckStatus,
     Batch,
     Birth,
+    Burst,
     DropCause,
     Event,
     Spooled,
@@ -32,8 +33,9 @@ from protocols.errors import LocalProtocolError, RemoteProtocolError
 
 log = logging.getLogger(__name__)
 
-LEAVES = ("birth", "data", "event")  # as numbered in the file
+LEAVES = ("birth", "data", "event", "burst")  # as numbered in the file
 EXPENDABLE, WANTED, BIRTH = 0, 1, 2  # what goes first when the quota is reached; births never go
+CAPTURED = 3  # nor do bursts, which events name; agent.rules.recorder makes no more than have room
 THINNED = -1  # what was thinned n times is kept as -n: it goes before what is newer
 BRIM = 8  # thinning begins when the last eighth of the quota is entered
 STEP_BYTES = 96 << 10  # that are thinned at once: some ten ms, and the result is one message
@@ -314,7 +316,9 @@ class Store:
                 self._remember_birth(birth, message.description)
             case Batch():
                 birth = message.birth
-        leaf = {Birth: 0, Batch: 1, Event: 2}[type(message)]
+            case Burst():
+                birth = message.waveform.birth
+        leaf = {Birth: 0, Batch: 1, Event: 2, Burst: 3}[type(message)]
         size = row_bytes(len(payload))
         if keep == WANTED:
             place = place or message.origin.seq
@@ -363,8 +367,8 @@ class Store:
     def _thin_front(self, newest: int) -> int:
         """One step, before seq `newest`; how many bytes of rows were looked at, 0 where there is nothing to thin.
 
-        Events and births among what is thinned move along to new seqs, unchanged: else each would stand alone between
-        two declared ranges, here and at the server, for ever.
+        Events, bursts and births among what is thinned move along to new seqs, unchanged: else each would stand alone
+        between two declared ranges, here and at the server, for ever.
         """
         size, data, rows = 0, 0, list[tuple[int, int, bytes, int]]()
         for seq, keep, leaf, payload, kept_digest, birth, place in self._db.execute(
@@ -458,7 +462,8 @@ class Store:
 
     def _save(self) -> None:
         first = self._db.execute("SELECT min(seq) FROM spooled").fetchone()[0]
-        self._now = replace(self._now, first_kept=self._now.next_seq if first is None else first)
+        captured = self._db.execute(CAPTURED_BYTES).fetchone()[0]
+        self._now = replace(self._now, first_kept=self._now.next_seq if first is None else first, captured=captured)
         if life(self._now) != life(self.snapshot):
             self._db.execute(
                 "UPDATE life SET incarnation = ?, next_seq = ?, connection = ?, digest = ?", life(self._now)
@@ -482,6 +487,8 @@ class Store:
 def _keep_of(message: Spooled, urgent: bool) -> int:
     if isinstance(message, Birth):
         return BIRTH
+    if isinstance(message, Burst):
+        return CAPTURED
     return EXPENDABLE if isinstance(message, Batch) and not urgent else WANTED
 
 
@@ -491,7 +498,7 @@ def _decoded(payload: bytes) -> Spooled | None:
         message = decode(payload)
     except RemoteProtocolError:
         return None
-    return message if isinstance(message, Birth | Batch | Event) else None
+    return message if isinstance(message, Birth | Batch | Burst | Event) else None
 
 
 def _is_sound(leaf: object, payload: object, kept_digest: object, birth: object) -> bool:

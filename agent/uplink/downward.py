@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from protocols.edge.desired import Desired
 from protocols.edge.envelope import Address, open_sealed, parse_topic
 from protocols.edge.messages import Acknowledgement, Command
 from protocols.errors import RemoteProtocolError
@@ -19,7 +20,7 @@ class Refused(Exception):
 
 def open_downward(
     gateway: str, keys: Mapping[bytes, bytes], incarnation: int, topic: str, payload: bytes, retained: bool
-) -> Acknowledgement | Command:
+) -> Acknowledgement | Command | Desired:
     """The message, if it is one of ours, for this gateway, sealed under its key, and of this incarnation."""
     try:
         address = parse_topic(topic)
@@ -33,7 +34,7 @@ def open_downward(
         message = open_sealed(address, payload, dict(keys)).message
     except RemoteProtocolError as error:
         raise Refused("seal", f"{topic}: {error}") from None
-    if not isinstance(message, Acknowledgement | Command):
+    if not isinstance(message, Acknowledgement | Command | Desired):
         raise Refused("kind", f"{topic}: {type(message).__name__} does not come down")
     if message.incarnation != incarnation:
         raise Refused("incarnation", f"{topic}: for incarnation {message.incarnation:016x}, not the present one")

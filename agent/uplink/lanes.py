@@ -1,4 +1,4 @@
-"""What is read from the spool next: births, alarms, live data, and only then what waited. Pure.
+"""What is read from the spool next: births, alarms, live data, captures, and only then what waited. Pure.
 
 Each lane has its own place on a connection, so a lane that is behind holds up none before it. The server orders by
 seq and source time, never by arrival (docs/protocols/edge.md), but every stretch that is sent out of order is a hole
@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from agent.spool.records import Row, Want
-from agent.spool.store import BIRTH, EXPENDABLE, THINNED, WANTED
+from agent.spool.store import BIRTH, CAPTURED, EXPENDABLE, THINNED, WANTED
 from protocols.edge.messages import MAX_SEQ
 
 AHEAD = 1000  # old alarms that are sent before the data between them; fleet_server.ingest.cursor.MAX_HOLES is 4096
@@ -26,7 +26,8 @@ class Lane(IntEnum):
     BIRTHS = 0
     ALARMS = 1  # and all other events
     LIVE = 2
-    HISTORY = 3
+    CAPTURES = 3  # behind what they would hold up: one may be as large as minutes of live data
+    HISTORY = 4
 
 
 class Turn(NamedTuple):
@@ -45,6 +46,7 @@ class Lanes:
         self._split = next_seq - 1
         self._live = next_seq - 1
         self._stretches = deque([(0, next_seq - 1)] if next_seq > 1 else [])  # (after, until) of old data
+        self._captures = 0
         self._thinned = 0
         self._ahead: list[int] = []  # a heap: old alarms that were sent before the data in front of them
 
@@ -67,6 +69,7 @@ class Lanes:
             turns.append(Turn(Lane.ALARMS, Want(WANTED, self._old_alarms, self._split, room, 0)))
         turns.append(Turn(Lane.ALARMS, Want(WANTED, self._alarms, MAX_SEQ, room, 0)))
         turns.append(Turn(Lane.LIVE, Want(EXPENDABLE, self._live, MAX_SEQ, room, ahead)))
+        turns.append(Turn(Lane.CAPTURES, Want(CAPTURED, self._captures, MAX_SEQ, room, 0)))
         for after, until in self._stretches:
             turns.append(Turn(Lane.HISTORY, Want(EXPENDABLE, after, until, history_room, ahead)))
         turns.append(Turn(Lane.HISTORY, Want(THINNED, self._thinned, MAX_SEQ, history_room, 0)))
@@ -94,6 +97,8 @@ class Lanes:
                 self._alarms = last
             case Turn(Lane.LIVE, _):
                 self._live = last
+            case Turn(Lane.CAPTURES, _):
+                self._captures = last
             case Turn(Lane.HISTORY, want) if want.keep == EXPENDABLE:
                 self._stretches[self._stretches.index((want.after, want.until))] = (last, want.until)
             case _:

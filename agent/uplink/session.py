@@ -18,6 +18,7 @@ from agent.uplink.lanes import CLAIM_AHEAD, Lane, Lanes
 from agent.uplink.pace import Pace
 from agent.uplink.policy import EVERY_LANE
 from agent.uplink.window import Window
+from protocols.edge.desired import Desired
 from protocols.edge.envelope import Address, seal
 from protocols.edge.messages import (
     Acknowledgement,
@@ -51,6 +52,7 @@ class Counters:
     resent: int = 0
     acknowledged: int = 0
     commands: int = 0
+    desired: int = 0  # configurations
     births_again: int = 0  # sent out of turn because the server asked
     forks: int = 0  # new incarnations because the server asked
     pauses: int = 0
@@ -69,6 +71,7 @@ class Link:
     state: Callable[[int, int, bool], State]
     origin: Callable[[], Origin]
     on_command: Callable[[Command], Awaitable[None]]
+    on_desired: Callable[[Desired], str]
     timeout_s: float = TIMEOUT_S  # for the broker's answer
     state_s: float = STATE_S
     lanes: Callable[[], frozenset[Lane]] = lambda: EVERY_LANE  # what may be sent now
@@ -132,11 +135,15 @@ class Session:
             if isinstance(opened, Command):
                 self._counters.commands += 1
                 await self._link.on_command(opened)
+            elif isinstance(opened, Desired):
+                self._counters.desired += 1
+                if why := self._link.on_desired(opened):
+                    self._refuse("replayed", why)
             else:
                 self._answers.append(opened)
                 self._wake.set()
 
-    def _open(self, message: Message) -> Acknowledgement | Command:
+    def _open(self, message: Message) -> Acknowledgement | Command | Desired:
         incarnation = self._spool.snapshot.incarnation
         return open_downward(
             self._gateway, self._link.keys, incarnation, str(message.topic), message.payload, message.retain
@@ -153,7 +160,8 @@ class Session:
             self._wake.clear()
             if self._spool.snapshot.incarnation != self._incarnation:  # the spool began a new file
                 self._renumbered()
-            await self._take_answers()
+            while self._answers:  # those that came while the disk was busy too, or what they answer would go out again
+                await self._take_answers()
             now = self._loop.time()
             if now >= self._state_due:
                 self._state_due = now + self._link.state_s

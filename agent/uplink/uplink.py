@@ -30,6 +30,7 @@ from agent.uplink.lanes import Lane
 from agent.uplink.policy import EVERY_LANE, KINDS, Policy
 from agent.uplink.session import Counters, Link, Session
 from agent.uplink.window import RESEND_S, WINDOW_BYTES, Window
+from protocols.edge.desired import Desired
 from protocols.edge.envelope import Address
 from protocols.edge.messages import MAX_SEQ, Command, Origin, State, encode
 
@@ -73,7 +74,7 @@ class Uplink:
 
     `state(connection, number, online)` composes the State to publish; `origin()` is an Origin of now with any
     incarnation and seq; `on_command` gets commands whose MAC, gateway and incarnation are right: expiry, id and
-    limits are its own to check.
+    limits are its own to check. `on_desired` says why a configuration is none to act on, "" where it may be.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Uplink:
         state: Callable[[int, int, bool], State],
         origin: Callable[[], Origin],
         on_command: Callable[[Command], Awaitable[None]],
+        on_desired: Callable[[Desired], str],
         *,
         random: Random | None = None,
         window_bytes: int = WINDOW_BYTES,
@@ -106,7 +108,8 @@ class Uplink:
         self.traffic = traffic.Traffic(traffic_file, [link.way.name for link in self._links], _utc_ms())
         window = Window(window_bytes, resend_s)
         self._link = Link(
-            gateway, dict(keys), spool, window, self.counters, state, origin, on_command, broker.timeout_s
+            *(gateway, dict(keys), spool, window, self.counters, state, origin, on_command, on_desired),
+            timeout_s=broker.timeout_s,
         )
         self._session: Session | None = None
         self._number = 0  # of the connection that is to come

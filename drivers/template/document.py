@@ -35,7 +35,7 @@ def open_document(text: str, source: str, known: Collection[str] = TOP_KEYS) -> 
     """The whole template; `source` is named in errors. Raises ModelError."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # the latter of hundreds of brackets
         raise ModelError(f"{source}: not TOML: {error}") from None
     return Section(source, "", document, known)
 

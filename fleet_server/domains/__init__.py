@@ -1,6 +1,6 @@
 """Every platform function, in the order in which it is mounted."""
 
-from fleet_server.domains import codes, commands, console, identity, ledger, metering, telemetry
+from fleet_server.domains import codes, commands, configuration, console, identity, ledger, metering, telemetry
 from fleet_server.kernel.domain import Domain
 
 ALL: tuple[Domain, ...] = (
@@ -8,6 +8,7 @@ ALL: tuple[Domain, ...] = (
     ledger.DOMAIN,
     telemetry.DOMAIN,
     commands.DOMAIN,
+    configuration.DOMAIN,
     metering.DOMAIN,
     codes.DOMAIN,
     console.DOMAIN,

@@ -6,7 +6,7 @@ from typing import TypeAlias
 from protocols.edge import envelope
 from protocols.edge.cbor import Fields, load_one
 from protocols.edge.envelope import MAX_SEALED, UPWARD, Address
-from protocols.edge.messages import MAX_SEQ, MAX_U64, Batch, Birth, Event, State, decode, digest
+from protocols.edge.messages import MAX_SEQ, MAX_U64, Batch, Birth, Burst, Event, State, decode, digest
 from protocols.errors import RemoteProtocolError
 
 
@@ -20,7 +20,7 @@ class Unreadable:
     fault: str
 
 
-Upward: TypeAlias = Birth | Batch | Event | State | Unreadable
+Upward: TypeAlias = Birth | Batch | Burst | Event | State | Unreadable
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +96,7 @@ def open_raw(raw: Raw, address: Address, keys: dict[bytes, bytes]) -> Arrival | 
         if unreadable is None:
             return Refused(raw, address.gateway, "unreadable", str(error))
         return Arrival(raw, unreadable, payload, digest(payload), key)
-    assert isinstance(message, Birth | Batch | Event | State)  # noqa: S101  # the address has an upward leaf
+    assert isinstance(message, Birth | Batch | Burst | Event | State)  # noqa: S101  # the address has an upward leaf
     return Arrival(raw, message, payload, digest(payload), key)
 
 

@@ -1,12 +1,12 @@
 """A birth -> the places in the store that its aliases stand for. Pure; ingest/store.py reads and writes the rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from fleet_server.ingest.chunks import Block
 from protocols.edge.birth import ChannelDescription, Description, Kind
-from protocols.edge.columns import F32LE, F64LE, Column
+from protocols.edge.columns import F32LE, F64LE, Column, Group
 from protocols.edge.messages import Batch
 
 Channel = dict[str, Any]  # an item of stream_device.channels
@@ -59,14 +59,19 @@ def make_plan(description: Description, devices: Mapping[str, tuple[int, Sequenc
 
 def blocks_by_device(batch: Batch, plan: Plan) -> dict[int, list[Block]]:
     """The batch's readings by device id, in UTC ms, each column under its channel's index."""
+    return blocks_of(batch.t0, batch.groups, batch.birth, plan)
+
+
+def blocks_of(t0: int, groups: Iterable[Group], birth: bytes, plan: Plan) -> dict[int, list[Block]]:
+    """The groups' columns by device id; raises UnknownChannel."""
     devices: dict[int, list[Block]] = {}
-    for group in batch.groups:
-        times = batch.t0 + group.times
+    for group in groups:
+        times = t0 + group.times
         columns: dict[int, list[Column]] = {}
         for column in group.columns:
             place = plan.places.get(column.alias)
             if place is None:
-                raise UnknownChannel(f"alias {column.alias} is not described by the birth {batch.birth.hex()[:16]}")
+                raise UnknownChannel(f"alias {column.alias} is not described by the birth {birth.hex()[:16]}")
             device_id, index = place
             moved = Column(index, column.tag, column.values, column.present, column.scale, column.quality)
             columns.setdefault(device_id, []).append(moved)

@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from fleet_server.ingest import rollups, store
 from fleet_server.ingest.arrivals import Arrival, Unreadable
-from fleet_server.ingest.births import Plan, TooManyChannels, UnknownChannel, blocks_by_device
+from fleet_server.ingest.births import Plan, TooManyChannels, UnknownChannel, blocks_by_device, blocks_of
 from fleet_server.ingest.chunks import Block, by_hour, encode
 from fleet_server.ingest.cursor import Cursor, Verdict
 from fleet_server.ingest.rollups import HOUR_MS, MINUTE_MS, from_ms, to_ms
@@ -23,7 +23,7 @@ from fleet_server.ingest.store import BirthKey, Key, Rows
 from fleet_server.kernel.database import Connection
 from fleet_server.kernel.events import emit
 from protocols.edge.birth import Description, decode_description, description_hash
-from protocols.edge.messages import AckStatus, Batch, Birth, ClockState, Configuration, Event, Scalar, State
+from protocols.edge.messages import AckStatus, Batch, Birth, Burst, ClockState, Configuration, Event, Scalar, State
 from protocols.errors import RemoteProtocolError
 
 log = logging.getLogger(__name__)
@@ -107,15 +107,23 @@ class _Group:
             log.warning("gateway %s: %d quarantined: %s: %s", gateway, len(details), reason, details[0])
 
     async def _find_plans(self, arrivals: Sequence[Arrival]) -> None:
-        wanted = {
-            (arrival.message.origin.gateway, arrival.message.birth)
-            for arrival in arrivals
-            if isinstance(arrival.message, Batch)
-        } | {
-            (arrival.message.origin.gateway, description_hash(arrival.message.description))
-            for arrival in arrivals
-            if isinstance(arrival.message, Birth)
-        }
+        wanted = (
+            {
+                (arrival.message.origin.gateway, arrival.message.birth)
+                for arrival in arrivals
+                if isinstance(arrival.message, Batch)
+            }
+            | {
+                (arrival.message.origin.gateway, arrival.message.waveform.birth)
+                for arrival in arrivals
+                if isinstance(arrival.message, Burst)
+            }
+            | {
+                (arrival.message.origin.gateway, description_hash(arrival.message.description))
+                for arrival in arrivals
+                if isinstance(arrival.message, Birth)
+            }
+        )
         self._plans = {key: self._known.plans[key] for key in wanted if key in self._known.plans}
         if unknown := [key for key in wanted if key not in self._plans]:
             self.outcome.plans = await store.load_plans(self._connection, unknown)
@@ -166,6 +174,12 @@ class _Group:
                 self.outcome.counts["need-birth"] += 1
                 return AckStatus.NEED_BIRTH
             fault = self._batch(cursor, message, plan)
+        elif isinstance(message, Burst):
+            plan = self._plans.get((cursor.gateway, message.waveform.birth))
+            if plan is None:
+                self.outcome.counts["need-birth"] += 1
+                return AckStatus.NEED_BIRTH
+            fault = self._burst(cursor, message, plan)
         elif isinstance(message, Birth):
             fault = ("poison", self._condemned) if self._condemned else await self._apply(cursor, message)
             if fault is not None:
@@ -209,6 +223,30 @@ class _Group:
             for block in blocks:
                 self._collector.add(device, block)
             self._rows.chunks += chunk_rows(device, blocks, cursor.id, origin.seq, origin.clock.state)
+        return None
+
+    def _burst(self, cursor: Cursor, burst: Burst, plan: Plan) -> tuple[str, str] | None:
+        origin, waveform = burst.origin, burst.waveform
+        try:
+            devices = blocks_of(0, (waveform.group,), waveform.birth, plan)
+        except UnknownChannel as error:
+            return "unknown-channel", str(error)
+        if len(devices) != 1:
+            return "mixed-burst", f"a burst of {len(devices)} devices; it is of one"
+        ((device, blocks),) = devices.items()
+        if origin.clock.state is not ClockState.UNSET:
+            times = waveform.group.times
+            for t in (int(times[0]), int(times[-1]), waveform.fired):
+                if fault := self._out_of_time((waveform.t0 + t) // 1000):
+                    return fault
+        self._rows.captures.append(
+            (device, waveform.capture, cursor.gateway, origin.boot, origin.boottime_ms, int(origin.clock.state),
+             waveform.t0, waveform.rule, waveform.fired, waveform.period, waveform.parts, self._now)
+        )  # fmt: skip
+        self._rows.capture_parts.append(
+            (device, waveform.capture, waveform.part, int(waveform.ending), cursor.id, origin.seq,
+             count_readings(blocks), encode(0, blocks))
+        )  # fmt: skip
         return None
 
     async def _apply(self, cursor: Cursor, birth: Birth) -> tuple[str, str] | None:

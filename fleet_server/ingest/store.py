@@ -35,6 +35,8 @@ class Rows:
     undated: list[tuple[Any, ...]] = field(default_factory=list)
     events: list[tuple[Any, ...]] = field(default_factory=list)
     fixes: list[tuple[Any, ...]] = field(default_factory=list)
+    captures: list[tuple[Any, ...]] = field(default_factory=list)
+    capture_parts: list[tuple[Any, ...]] = field(default_factory=list)
     states: list[tuple[Any, ...]] = field(default_factory=list)
     quarantine: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -115,6 +117,8 @@ async def add_rows(connection: Connection, rows: Rows) -> None:
         (_ADD_UNDATED, rows.undated, 9),
         (_ADD_EVENTS, rows.events, 10),
         (_ADD_FIXES, rows.fixes, 5),
+        (_ADD_CAPTURES, rows.captures, 12),
+        (_ADD_CAPTURE_PARTS, rows.capture_parts, 8),
         (_ADD_QUARANTINE, rows.quarantine, 10),
     ):
         if added:
@@ -269,6 +273,23 @@ ON CONFLICT (gateway, boot) DO UPDATE
     SET boottime_ms = excluded.boottime_ms, utc_ms = excluded.utc_ms, bound_ms = excluded.bound_ms
     WHERE excluded.bound_ms < coalesce(f.bound_ms, 9223372036854775807)"""
 
+# The first part to come says what they share. Its gateway's cursor is locked, so nobody else adds the same one.
+_ADD_CAPTURES = """
+INSERT INTO capture (device_id, name, gateway, boot, boottime_ms, clock, t0, rule, fired, period, parts, received_at)
+SELECT DISTINCT ON (device_id, name) *
+FROM unnest($1::bigint[], $2::bytea[], $3::text[], $4::bytea[], $5::bigint[], $6::smallint[], $7::bigint[], $8::text[],
+            $9::bigint[], $10::bigint[], $11::smallint[], $12::timestamptz[])
+    AS k (device_id, name, gateway, boot, boottime_ms, clock, t0, rule, fired, period, parts, received_at)
+ORDER BY device_id, name
+ON CONFLICT (device_id, name) DO NOTHING"""
+
+_ADD_CAPTURE_PARTS = """
+INSERT INTO capture_part (capture_id, part, ending, incarnation_id, seq, readings, body)
+SELECT c.id, k.part, k.ending, k.incarnation_id, k.seq, k.readings, k.body
+FROM unnest($1::bigint[], $2::bytea[], $3::smallint[], $4::smallint[], $5::bigint[], $6::bigint[], $7::integer[],
+            $8::bytea[]) AS k (device_id, name, part, ending, incarnation_id, seq, readings, body)
+JOIN capture c USING (device_id, name)"""
+
 _ADD_QUARANTINE = """
 INSERT INTO quarantine (received_at, gateway, topic, reason, detail, size, authentic, incarnation_id, seq, body)
 SELECT * FROM unnest($1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[], $7::boolean[],
@@ -283,7 +304,10 @@ SELECT DISTINCT ON (k.gateway) k.*
     ORDER BY k.gateway, k.incarnation_id DESC, k.connection DESC, k.number DESC
 ON CONFLICT (gateway) DO UPDATE SET
     incarnation_id = excluded.incarnation_id, connection = excluded.connection, number = excluded.number,
-    online = excluded.online, received_at = excluded.received_at, state = excluded.state,
+    online = excluded.online, received_at = excluded.received_at,
+    -- A will was written when its connection began: the configuration may have changed since.
+    state = CASE WHEN excluded.online THEN excluded.state
+                 ELSE excluded.state || jsonb_build_object('configuration', s.state->'configuration') END,
     since = CASE WHEN s.online = excluded.online AND s.connection = excluded.connection THEN s.since
                  ELSE excluded.since END
 WHERE (excluded.incarnation_id, excluded.connection, excluded.number) > (s.incarnation_id, s.connection, s.number)

@@ -13,6 +13,7 @@ PERMISSIONS: dict[str, str] = {
     "telemetry:read": "see present values and history",
     "quarantine:read": "see refused messages",
     "commands:send": "write to devices",
+    "configuration:write": "see and change what gateways are configured to do",
     "codes:mint": "mint city codes",
     "metering:write": "record meter replacements",
     "identity:manage": "manage users and tokens",

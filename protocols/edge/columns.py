@@ -4,7 +4,7 @@ Numbers travel as RFC 8746 typed arrays, little-endian, so that a decoder needs 
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
@@ -52,17 +52,47 @@ class Column(NamedTuple):
     quality: Mapping[int, int] = ALL_GOOD
 
 
+class Run(NamedTuple):
+    """Complete columns, all Good, whose aliases follow each other from `first`: `values` is (columns, samples)."""
+
+    first: int
+    tag: int
+    values: Array
+    scale: int = 0
+
+    def columns(self) -> Iterator[Column]:
+        present = all_present(self.values.shape[1])
+        for place, row in enumerate(self.values):
+            yield Column(self.first + place, self.tag, row, present, self.scale)
+
+
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Columns that share an axis; `times` are ms after the batch's t0 (i64, strictly rising)."""
+    """Columns that share an axis; `times` are ms after the batch's t0 (i64, strictly rising).
+
+    What a sender has side by side it may give as `runs`, which cost a call each and not one a column; decode_group
+    always gives columns.
+    """
 
     times: npt.NDArray[np.int64]
     columns: tuple[Column, ...]
+    runs: tuple[Run, ...] = ()
 
 
-def encode_group(group: Group) -> list[object]:
-    """The CBOR form [axis, [column, ...]]. Raises LocalProtocolError for what the contract does not allow."""
-    return [_encode_axis(group.times), _encode_columns(group.columns, len(group.times))]
+def encode_groups(groups: Sequence[Group]) -> list[list[object]]:
+    """The CBOR forms [axis, [column, ...]]. Raises LocalProtocolError for what the contract does not allow."""
+    forms: list[list[object]] = []
+    axes: dict[int, object] = {}  # groups that share an array of times share its form
+    for group in groups:
+        axis = axes.get(id(group.times))
+        if axis is None:
+            axis = axes[id(group.times)] = _encode_axis(group.times)
+        samples = len(group.times)
+        rows = [_encode_run(run, samples) for run in group.runs]
+        if group.columns:
+            rows += _encode_columns(group.columns, samples)
+        forms.append([axis, rows])
+    return forms
 
 
 def decode_group(item: object) -> Group:
@@ -145,10 +175,23 @@ def _encode_columns(columns: Sequence[Column], samples: int) -> list[list[object
     return rows
 
 
+def _encode_run(run: Run, samples: int) -> list[object]:
+    values, tag = run.values, run.tag
+    if tag not in VALUE_TAGS or values.dtype is not DTYPES[tag] or values.ndim != 2 or values.shape[1] != samples:
+        raise LocalProtocolError(f"columns from {run.first}: tag, numbers and axis do not fit each other")
+    if tag in FLOAT_TAGS and (run.scale or not np.isfinite(values).all()):
+        raise LocalProtocolError(f"columns from {run.first}: a float has no scale and is finite")
+    return _row(run.first, len(values), run.scale, tag, values.tobytes())
+
+
 def _join(begins: tuple[int, int, int], run: list[bytes]) -> list[object]:
-    """A column's row, or that of several with aliases in succession."""
     alias, scale, tag = begins
-    return [alias if len(run) == 1 else [alias, len(run)], scale, cbor2.CBORTag(tag, b"".join(run))]
+    return _row(alias, len(run), scale, tag, b"".join(run))
+
+
+def _row(first: int, count: int, scale: int, tag: int, values: bytes) -> list[object]:
+    """A column's row, or that of several with aliases in succession."""
+    return [first if count == 1 else [first, count], scale, cbor2.CBORTag(tag, values)]
 
 
 def _encode_column(column: Column, samples: int) -> list[object]:

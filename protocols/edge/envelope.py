@@ -10,11 +10,13 @@ from typing import NamedTuple
 import cbor2
 
 from protocols.edge import cose
+from protocols.edge.desired import Desired
 from protocols.edge.messages import (
     MAX_PAYLOAD,
     Acknowledgement,
     Batch,
     Birth,
+    Burst,
     Command,
     Event,
     Message,
@@ -30,12 +32,14 @@ _GATEWAY = re.compile(r"[0-9A-Z]{1,64}")
 LEAVES: dict[type, str] = {
     Birth: "birth",
     Batch: "data",
+    Burst: "burst",
     Event: "event",
     State: "state",
     Command: "cmd",
+    Desired: "cmd",
     Acknowledgement: "ack",
 }
-UPWARD = ("birth", "data", "event", "state")
+UPWARD = ("birth", "data", "burst", "event", "state")
 
 
 class Address(NamedTuple):
@@ -53,7 +57,7 @@ class Opened(NamedTuple):
 
 
 def address_of(message: Message) -> Address:
-    gateway = message.origin.gateway if isinstance(message, Birth | Batch | Event) else message.gateway
+    gateway = message.origin.gateway if isinstance(message, Birth | Batch | Burst | Event) else message.gateway
     return Address(gateway, LEAVES[type(message)])
 
 

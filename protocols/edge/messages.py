@@ -1,8 +1,8 @@
 """The messages of the edge contract and their payload bytes (docs/protocols/edge.md, sections 3 to 8).
 
-Upwards a gateway sends `Birth`, `Batch` and `Event`, which are spooled and numbered, and `State`, which is neither.
-Downwards come `Acknowledgement` and `Command`. A message is identified by its payload bytes: its digest is their
-SHA-256, and the bytes under one (gateway, incarnation, seq) never change.
+Upwards a gateway sends `Birth`, `Batch`, `Burst` and `Event`, spooled and numbered, and `State`, which is neither.
+Downwards come `Acknowledgement`, `Command` and `Desired`. A message is identified by its payload bytes: its digest is
+their SHA-256, and the bytes under one (gateway, incarnation, seq) never change.
 """
 
 import hashlib
@@ -16,18 +16,19 @@ from typing import TypeAlias
 
 import cbor2
 
+from protocols.edge import limits
+from protocols.edge.burst import Waveform, decode_waveform, encode_waveform
 from protocols.edge.cbor import MAX_EXPONENT, Fields, is_text, is_whole, load_one
-from protocols.edge.columns import Group, decode_group, encode_group
+from protocols.edge.columns import Group, decode_group, encode_groups
+from protocols.edge.desired import Desired, decode_desired, encode_desired
 from protocols.edge.requirement import Requirement
 from protocols.errors import LocalProtocolError, RemoteProtocolError
 
-HASH_BYTES = 32
+HASH_BYTES = limits.HASH_BYTES
 MAX_PAYLOAD = 256 * 1024  # bytes; a batch of 30 channels and 32 samples has about 4,000
 MAX_DESCRIPTION = 4 << 20  # bytes; 1000 devices of 10 channels have 1.1 MB, which deflate to 66 KB
 MAX_PLAIN = 64 << 10  # a description beyond it travels deflated
-MAX_U64 = 2**64 - 1
-MAX_SEQ = 2**63 - 1  # PostgreSQL's int8 holds it
-MAX_TIME_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
+MAX_U64, MAX_SEQ, MAX_TIME_MS = limits.MAX_U64, limits.MAX_SEQ, limits.MAX_TIME_MS
 MAX_GROUPS = 4096
 MAX_RANGES = 4096
 MAX_REQUIREMENTS = 16
@@ -38,10 +39,12 @@ Scalar: TypeAlias = int | float | str | bool | bytes | Decimal | None
 class MessageKind(IntEnum):
     BATCH = 1
     BIRTH = 2
+    BURST = 3
     EVENT = 4
     STATE = 5
     COMMAND = 6
     ACKNOWLEDGEMENT = 7
+    DESIRED = 8
 
 
 class ClockState(IntEnum):
@@ -99,6 +102,14 @@ class Batch:
     birth: bytes
     t0: int
     groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Burst:
+    """Samples around a moment; `Origin.boottime_ms` is of `Waveform.t0`."""
+
+    origin: Origin
+    waveform: Waveform
 
 
 @dataclass(frozen=True)
@@ -200,8 +211,8 @@ class Command:
     requires: tuple[Requirement, ...] = ()
 
 
-Message: TypeAlias = Birth | Batch | Event | State | Acknowledgement | Command
-Spooled: TypeAlias = Birth | Batch | Event
+Message: TypeAlias = Birth | Batch | Burst | Event | State | Acknowledgement | Command | Desired
+Spooled: TypeAlias = Birth | Batch | Burst | Event
 
 
 def digest(payload: bytes) -> bytes:
@@ -225,8 +236,10 @@ def encode(message: Message) -> bytes:
             fields = _origin(MessageKind.BATCH, message.origin) | {
                 7: message.birth,
                 8: message.t0,
-                9: [encode_group(group) for group in message.groups],
+                9: encode_groups(message.groups),
             }
+        case Burst():
+            fields = _origin(MessageKind.BURST, message.origin) | encode_waveform(message.waveform)
         case Event():
             fields = _origin(MessageKind.EVENT, message.origin) | {
                 8: message.t,
@@ -261,6 +274,8 @@ def encode(message: Message) -> bytes:
             }
             if message.requires:
                 fields[11] = [[r.device, r.channel, _sendable(r.low), _sendable(r.high)] for r in message.requires]
+        case Desired():
+            fields = encode_desired(MessageKind.DESIRED, message)
     payload = cbor2.dumps(fields)
     if len(payload) > MAX_PAYLOAD:
         raise LocalProtocolError(f"a payload of {len(payload)} bytes; the longest allowed is {MAX_PAYLOAD}")
@@ -383,6 +398,10 @@ def _decode_batch(fields: Fields) -> Batch:
     )
 
 
+def _decode_burst(fields: Fields) -> Burst:
+    return Burst(_decode_origin(fields), decode_waveform(fields))
+
+
 def _decode_event(fields: Fields) -> Event:
     data: dict[str, Scalar] = {}
     for name, value in fields.mapping(14).items():
@@ -503,8 +522,10 @@ def _decode_requirement(item: object) -> Requirement:
 _DECODERS: dict[int, Callable[[Fields], Message]] = {
     MessageKind.BATCH: _decode_batch,
     MessageKind.BIRTH: _decode_birth,
+    MessageKind.BURST: _decode_burst,
     MessageKind.EVENT: _decode_event,
     MessageKind.STATE: _decode_state,
     MessageKind.ACKNOWLEDGEMENT: _decode_acknowledgement,
     MessageKind.COMMAND: _decode_command,
+    MessageKind.DESIRED: decode_desired,
 }

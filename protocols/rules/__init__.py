@@ -5,12 +5,26 @@ code, so that a rehearsal tells what would happen.
 """
 
 from protocols.rules.evaluator import Effect, Evaluator, Happened, Observation, Remembered, State, Tick
-from protocols.rules.form import AtLeast, Compare, Condition, Missing, Not, Op, Rule, Tell, Write, compares, with_ages
+from protocols.rules.form import (
+    AtLeast,
+    Capture,
+    Compare,
+    Condition,
+    Missing,
+    Not,
+    Op,
+    Rule,
+    Tell,
+    Write,
+    compares,
+    with_ages,
+)
 from protocols.rules.plain import FormError, from_plain, to_plain
 from protocols.rules.wire import decode, decode_json, encode, encode_json, rule_hash
 
 __all__ = [
     "AtLeast",
+    "Capture",
     "Compare",
     "Condition",
     "Effect",

@@ -81,6 +81,17 @@ class Write:
 
 
 @dataclass(frozen=True)
+class Capture:
+    """What channels of a device were read as, before any filter, from `before_ms` before the rule fires until
+    `after_ms` after it."""
+
+    device: str
+    channels: tuple[str, ...]
+    before_ms: int
+    after_ms: int
+
+
+@dataclass(frozen=True)
 class Rule:
     """Fires once `when` has been true for `hold_ms`; clears once it has been false for `clear_ms`, and only then can
     fire again; between two firings lie `repeat_ms` at least: a firing that comes sooner waits while `when` is true."""
@@ -92,6 +103,7 @@ class Rule:
     hold_ms: int = 0
     clear_ms: int = 0
     repeat_ms: int = 0
+    captures: tuple[Capture, ...] = ()
 
 
 def compares(condition: Condition) -> Iterator[Compare]:

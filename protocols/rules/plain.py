@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 from protocols.edge.cbor import is_text, is_whole
 from protocols.edge.requirement import Requirement
 from protocols.errors import RemoteProtocolError
-from protocols.rules.form import AtLeast, Compare, Condition, Missing, Not, Op, Rule, Tell, Write
+from protocols.rules.form import AtLeast, Capture, Compare, Condition, Missing, Not, Op, Rule, Tell, Write
 
 Path: TypeAlias = tuple[str | int, ...]
 T = TypeVar("T")
@@ -28,6 +28,11 @@ MAX_S = 30 * 86_400.0
 EXPIRES_S = 30.0
 WRITE_REPEAT_S = 10.0  # no rule drives an actuator more often, unless it says so
 LEAST_WRITE_REPEAT_S = 1.0
+CAPTURE_REPEAT_S = 60.0  # no rule fills a spool with waveforms, unless it says so
+LEAST_CAPTURE_REPEAT_S = 10.0
+MAX_CAPTURES = 4
+MAX_CAPTURED = 16  # channels of one device; protocols.edge.burst.MAX_COLUMNS
+MAX_SIDE_S = 900.0  # before a firing, and after it; protocols.edge.burst.MAX_AXIS_US holds both
 
 
 class FormError(RemoteProtocolError):
@@ -51,7 +56,8 @@ def from_plain(item: object) -> Rule:
         raise FormError(("when",), f"{count} conditions; one rule has at most {MAX_PARTS}")
     tells = fields.each("event", MAX_ACTIONS, _tell)
     writes = fields.each("write", MAX_ACTIONS, _write)
-    least, usual = (LEAST_WRITE_REPEAT_S, WRITE_REPEAT_S) if writes else (0.0, 0.0)
+    captures = fields.each("capture", MAX_CAPTURES, _capture)
+    least, usual = _repeat_s(bool(writes), bool(captures))
     rule = Rule(
         name,
         when,
@@ -60,9 +66,10 @@ def from_plain(item: object) -> Rule:
         hold_ms=fields.ms("hold_s", 0.0),
         clear_ms=fields.ms("clear_s", 0.0),
         repeat_ms=fields.ms("repeat_s", usual, low=least),
+        captures=captures,
     )
-    if not tells and not writes:
-        raise FormError((), "a rule that does nothing: give it an `event` or a `write`")
+    if not tells and not writes and not captures:
+        raise FormError((), "a rule that does nothing: give it an `event`, a `write` or a `capture`")
     fields.done()
     return rule
 
@@ -73,7 +80,9 @@ def to_plain(rule: Rule) -> dict[str, Any]:
         plain["event"] = [{"kind": tell.kind, "severity": tell.severity} for tell in rule.tells]
     if rule.writes:
         plain["write"] = [_plain_write(write) for write in rule.writes]
-    usual = WRITE_REPEAT_S if rule.writes else 0.0
+    if rule.captures:
+        plain["capture"] = [_plain_capture(capture) for capture in rule.captures]
+    _, usual = _repeat_s(bool(rule.writes), bool(rule.captures))
     for key, ms, default in (
         ("hold_s", rule.hold_ms, 0.0),
         ("clear_s", rule.clear_ms, 0.0),
@@ -155,6 +164,27 @@ def _write(item: object, path: Path) -> Write:
     return write
 
 
+def _capture(item: object, path: Path) -> Capture:
+    fields = _Map(item, path)
+    capture = Capture(
+        device=fields.text("device"),
+        channels=fields.texts("channels", MAX_CAPTURED),
+        before_ms=fields.ms("before_s", 0.0, high=MAX_SIDE_S),
+        after_ms=fields.ms("after_s", 0.0, high=MAX_SIDE_S),
+    )
+    if not capture.before_ms and not capture.after_ms:
+        raise FormError(path, "a capture of no time: give it `before_s`, `after_s` or both")
+    fields.done()
+    return capture
+
+
+def _repeat_s(writes: bool, captures: bool) -> tuple[float, float]:
+    """The least there may be between two firings, and what there is unless it is said."""
+    if captures:
+        return LEAST_CAPTURE_REPEAT_S, CAPTURE_REPEAT_S
+    return (LEAST_WRITE_REPEAT_S, WRITE_REPEAT_S) if writes else (0.0, 0.0)
+
+
 def _requirement(item: object, path: Path) -> Requirement:
     fields = _Map(item, path)
     low, high = fields.number("low"), fields.number("high")
@@ -218,6 +248,14 @@ def _plain_write(write: Write) -> dict[str, Any]:
     return plain
 
 
+def _plain_capture(capture: Capture) -> dict[str, Any]:
+    plain: dict[str, Any] = {"device": capture.device, "channels": list(capture.channels)}
+    for key, ms in (("before_s", capture.before_ms), ("after_s", capture.after_ms)):
+        if ms:
+            plain[key] = ms / 1000
+    return plain
+
+
 class _Map:
     """A map with text keys, read key by key."""
 
@@ -247,6 +285,16 @@ class _Map:
             raise self._bad(key, f"a text of at most {MAX_TEXT} characters in quotes")
         return value
 
+    def texts(self, key: str, most: int) -> tuple[str, ...]:
+        """One at least, and none twice."""
+        value = self.needed(key)
+        if isinstance(value, str) or not isinstance(value, list | tuple) or not 0 < len(value) <= most:
+            raise self._bad(key, f"an array of 1 to {most} texts")
+        for place, one in enumerate(value):
+            if not is_text(one, MAX_TEXT) or not one or not one.isprintable() or one in value[:place]:
+                raise self._bad(key, f"an array of texts of at most {MAX_TEXT} characters, no two alike")
+        return tuple(value)
+
     def number(self, key: str) -> float:
         value = self.needed(key)
         if type(value) not in (int, float) or not isinstance(value, int | float) or not abs(value) <= MAX_NUMBER:
@@ -273,10 +321,10 @@ class _Map:
             raise self._bad(key, f"one of {', '.join(choices)}")
         return str(value)
 
-    def ms(self, key: str, default: float, *, low: float = 0.0) -> int:
+    def ms(self, key: str, default: float, *, low: float = 0.0, high: float = MAX_S) -> int:
         seconds = self.number(key) if self.has(key) else default
-        if not low <= seconds <= MAX_S or not math.isfinite(seconds):
-            raise self._bad(key, f"seconds from {low:g} to {MAX_S:g}")
+        if not low <= seconds <= high or not math.isfinite(seconds):
+            raise self._bad(key, f"seconds from {low:g} to {high:g}")
         return round(1000 * seconds)
 
     def each(self, key: str, most: int, read: Callable[[object, Path], T]) -> tuple[T, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sim_devices.city.parts import MODEM, Bus, Device, Gateway
 from sim_devices.city.private import write_private
+from sim_devices.city.rules import rules
 
 HEAD = "# Written by `hutong-sim city` at every start: what is changed here is lost.\n\n"
 
@@ -70,7 +71,7 @@ def agent(gateway: Gateway, addresses: Addresses) -> str:
     text += table("[metrics]", {"port": 0})
     for bus in gateway.buses:
         text += _bus(bus, addresses.buses[bus.name])
-    return text
+    return text + "".join(table(head, entries) for head, entries in rules(gateway))
 
 
 def _bus(bus: Bus, address: str) -> str:

@@ -151,10 +151,11 @@ def _trace(lines: Sequence[str], bus: str | None) -> trace.Recording:
 
 
 async def _play(recording: trace.Recording, host: str, port: int, link: Path | None) -> None:
-    """Until it is cancelled."""
+    """Until it is told to end."""
     from sim_devices.clock import Clock
     from sim_devices.kit.trace_player import Player, Script
     from sim_devices.servers import PtyServer, Server, TcpServer
+    from sim_devices.stopping import told_to_stop
 
     script, now = Script(recording), Clock(None, 1.0).now
     player = Player(script)
@@ -164,12 +165,13 @@ async def _play(recording: trace.Recording, host: str, port: int, link: Path | N
     else:
         kind = "tcp" if script.on_tcp else "serial-over-tcp"
         server = TcpServer("replay", host, port, player, now, kind=kind)
+    told = told_to_stop()
     await server.start()
     about = recording.about
     what = f"{script.exchanges} exchanges" if script.exchanges else f"{len(script.unasked)} pieces that came unasked"
     print(f"{what} of {about.bus} ({about.driver}) on {server.address}", flush=True)
     try:
-        await asyncio.Event().wait()
+        await told.wait()
     finally:
         await server.close()
         if player.unknown:
@@ -177,11 +179,12 @@ async def _play(recording: trace.Recording, host: str, port: int, link: Path | N
 
 
 async def _serve(recording: Any, devices: Any, host: str, port: int, speed: float) -> None:
-    """Until it is cancelled."""
+    """Until it is told to end."""
     from sim_devices.clock import Clock
     from sim_devices.faults import Faults
     from sim_devices.modbus.session import PROTOCOL
     from sim_devices.servers import TcpServer
+    from sim_devices.stopping import told_to_stop
 
     def advance(now_ms: int) -> None:
         for device in devices.values():
@@ -189,6 +192,7 @@ async def _serve(recording: Any, devices: Any, host: str, port: int, speed: floa
 
     slaves = PROTOCOL.gather(devices, Faults(seed=0), advance, None)
     server = TcpServer("replay", host, port, slaves, Clock(recording.begin, speed).now, kind="tcp")
+    told = told_to_stop()
     await server.start()
     seconds = (recording.end - recording.begin) / 1000 / speed
     print(f"{len(devices)} devices of {seconds:.0f} s on {server.address}:", flush=True)
@@ -197,6 +201,6 @@ async def _serve(recording: Any, devices: Any, host: str, port: int, speed: floa
     if recording.others:
         print(f"  {recording.others} lines are of other protocols than Modbus, and are not played", flush=True)
     try:
-        await asyncio.Event().wait()
+        await told.wait()
     finally:
         await server.close()

@@ -3,12 +3,15 @@
 import asyncio
 import copy
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from inspect import isawaitable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.agent.uplink.peers import City
 
 GATEWAY = "D1101149001000077A"
 
@@ -106,6 +109,17 @@ async def peer() -> AsyncIterator[Peer]:
     await server.start()
     yield server
     await server.stop()
+
+
+@pytest.fixture(scope="module")
+def city(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[City]":
+    """A broker that runs."""
+    from tests.agent.uplink.peers import City  # with cryptography, which most tests do without
+
+    broker = City(tmp_path_factory.mktemp("broker"))
+    broker.start()
+    yield broker
+    broker.stop()
 
 
 class Until:
@@ -239,7 +253,9 @@ REPORT: dict[str, Any] = {
     },
     "pipeline": {"readings": 100, "values": 90},
     "commands": {"done": 1, "refused": 2},
+    "captures": {"kept": 3},
     "rules": [],
+    "models": [],
     "drivers": [],
     "buses": [
         {

@@ -1,5 +1,7 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,3 +120,18 @@ def test_a_driver_that_cannot_tell_is_not_guessed_at(write_config: Write, tmp_pa
     (line,) = admission.weigh(built, catalog.ALL, Memory(tmp_path / "none"))
     assert line.fits
     assert list(admission.render(line)) == ["street  nbiot /dev/x  its use cannot be told in advance"]
+
+
+def test_a_line_of_another_distribution_s_driver_is_not_even_made(write_config: Write, tmp_path: Path) -> None:
+    built = site.build(config.load(write_config(devices=1), {}, catalog.ALL))
+    theirs: Any = object()
+    strange = replace(built, config=replace(built.config, outsiders={"modbus-tcp": theirs}))
+    (line,) = admission.weigh(strange, {"modbus-tcp": theirs}, Memory(tmp_path / "none"))
+    assert line.use is None
+
+
+def test_only_the_lines_that_are_asked_about_are_weighed(write_config: Write, tmp_path: Path) -> None:
+    built = site.build(config.load(write_config(devices=1), {}, catalog.ALL))
+    memory = Memory(tmp_path / "none")
+    assert len(admission.weigh(built, catalog.ALL, memory, {"street"})) == 1
+    assert admission.weigh(built, catalog.ALL, memory, {"tunnel"}) == []

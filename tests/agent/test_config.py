@@ -12,6 +12,7 @@ from hypothesis import settings as asking
 from hypothesis import strategies as st
 
 from agent import config, settings, site
+from agent.inference.settings import InferenceConfig
 from agent.interlocks import Interlock
 from agent.settings import ChannelConfig, Config
 from agent.toml import ConfigError
@@ -426,6 +427,7 @@ TABLES = {
     "[[bus.device]]": settings.DeviceConfig,
     "[bus.device.channel.NAME]": settings.ChannelConfig,
     "[[bus.device.interlock]]": Interlock,
+    "[[bus.device.inference]]": InferenceConfig,
     "[[rule]]": Rule,
 }
 SPELLED = {
@@ -435,6 +437,7 @@ SPELLED = {
     "quota_bytes": "quota_mb",
     "budget_bytes": "budget_mb_day",
     "others": "other",
+    "captures": "capture",
     "period_ms": "period_s",
     "pause_ms": "pause_s",
     "hold_ms": "hold_s",
@@ -444,10 +447,15 @@ SPELLED = {
     "writes": "write",
 }
 
+HELD = {  # tables of their own
+    settings.BusConfig: {"devices"},
+    settings.DeviceConfig: {"channels", "interlocks", "inferences"},
+}
+
 
 def keys_of(kind: Any) -> set[str]:
     spelled = {} if kind is settings.MetricsConfig else SPELLED
-    return {spelled.get(field.name, field.name) for field in fields(kind)} - {"devices", "channels", "interlocks"}
+    return {spelled.get(field.name, field.name) for field in fields(kind)} - HELD.get(kind, set())
 
 
 def test_the_documented_file_is_a_valid_one(tmp_path: Path) -> None:

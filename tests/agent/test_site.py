@@ -63,7 +63,7 @@ def test_every_device_and_channel_can_be_aimed_at(write_config: Write) -> None:
     assert [device.index for device in built.devices[0]] == [0, 1, 2]
 
 
-TEMPLATES = sorted(path.stem for path in (Path(catalog.__file__).parent / "templates").glob("*.toml"))
+TEMPLATES = sorted(path.stem for path in (Path(catalog.__file__).parent / "templates" / "modbus").glob("*.toml"))
 
 
 @pytest.mark.parametrize("name", TEMPLATES)

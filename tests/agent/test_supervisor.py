@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -24,48 +24,18 @@ from drivers.modbus.family import TcpFamily
 from protocols.edge.birth import Description, decode_description
 from protocols.edge.messages import AckStatus, Batch, Birth, ClockState, Command, Event, encode
 from protocols.quality import Quality
+from tests.agent.gateways import PASSWORD, inside, process
 from tests.agent.uplink.peers import KEY, City, Server, serve
 
 Write = Callable[..., Path]
-PASSWORD = "gateway's"
-
-
-@pytest.fixture(scope="module")
-def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
-    broker = City(tmp_path_factory.mktemp("broker"))
-    broker.start()
-    yield broker
-    broker.stop()
-
-
-@asynccontextmanager
-async def process(path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A gateway as it is deployed; killed at the end if it still runs."""
-    running = await asyncio.create_subprocess_exec(sys.executable, "-m", "agent.cli", "run", str(path))
-    try:
-        yield running
-    finally:
-        if running.returncode is None:
-            running.kill()
-        await running.wait()
-
-
-@asynccontextmanager
-async def inside(path: Path, families: Any = catalog.BUILTIN) -> AsyncIterator[Agent]:
-    """A gateway in this process, where its parts can be looked at."""
-    settings = config.load(path, {}, families)
-    agent, stop = Agent(site.build(settings), families, KEY, PASSWORD), asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(agent.run(stop))
-        try:
-            yield agent
-        finally:
-            stop.set()
-            await running
 
 
 def of(server: Server, kind: type) -> list[Any]:
     return [message for message in server.spooled() if isinstance(message, kind)]
+
+
+def told(server: Server, kind: str) -> list[Event]:
+    return [event for event in of(server, Event) if event.kind == kind]
 
 
 def samples(server: Server, description: Description) -> dict[tuple[int, str], dict[int, Any]]:
@@ -154,8 +124,8 @@ async def test_a_command_from_the_server_moves_the_lamp_and_its_result_comes_bac
             "li",
         )
         await server.send(command, KEY)
-        await server.wait_for(lambda: bool(of(server, Event)))
-    (event,) = (one for one in of(server, Event) if one.kind == "command-result")
+        await server.wait_for(lambda: bool(told(server, "command-result")))
+    (event,) = told(server, "command-result")
     assert peer.holding[1][0] == 42
     assert event.source == command.device
     assert (event.data["id"], event.data["status"], event.data["readback"]) == (command.id, "done", 42)
@@ -178,7 +148,7 @@ async def test_a_device_that_falls_silent_is_told_of_in_event_and_state(
         await server.wait_for(lambda: all(device.reachable for device in server.states()[-1].devices))
     code = agent.site.devices[0][1].code
     assert {event.source for event in of(server, Event) if event.kind.startswith("device-")} == {code}
-    (unreachable,) = (event for event in of(server, Event) if event.kind == "device-unreachable")
+    (unreachable,) = told(server, "device-unreachable")
     assert "no answer" in str(unreachable.data["detail"])
 
 
@@ -208,13 +178,13 @@ async def test_a_clock_that_becomes_synchronised_is_told(
     path = write_config(peer.address, devices=1, broker=city.port, key=KEY, password=PASSWORD)
     async with serve(city) as server, inside(path) as agent:
         await server.wait_for(lambda: bool(of(server, Batch)))
-        assert of(server, Event) == []
+        assert told(server, "clock-fix") == []
         assert of(server, Batch)[0].origin.clock.state is ClockState.FREE_RUNNING
         now = clock.Discipline(True, 7)
-        await server.wait_for(lambda: bool(of(server, Event)))
+        await server.wait_for(lambda: bool(told(server, "clock-fix")))
         await server.wait_for(lambda: of(server, Batch)[-1].origin.clock.state is ClockState.SYNCHRONISED)
-    (event,) = of(server, Event)
-    assert (event.kind, event.source, event.data["boot"]) == ("clock-fix", agent.gateway, clock.boot_id())
+    (event,) = told(server, "clock-fix")
+    assert (event.source, event.data["boot"]) == (agent.gateway, clock.boot_id())
     assert event.data["bound_ms"] == 7
 
 

@@ -20,12 +20,14 @@ from protocols.edge.birth import (
     description_hash,
     encode_description,
 )
+from protocols.edge.burst import Ending, Waveform
 from protocols.edge.columns import F32LE, I64LE, Column, Group
 from protocols.edge.cose import key_id
 from protocols.edge.messages import (
     AckStatus,
     Batch,
     Birth,
+    Burst,
     Clock,
     ClockState,
     Dropped,
@@ -40,6 +42,7 @@ from protocols.edge.messages import (
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 NOW_MS = 1_772_368_200_000
 BOOT = bytes(range(16))
+CAPTURE = bytes(range(16, 32))
 SYNCHRONISED = Clock(ClockState.SYNCHRONISED, 20)
 UNSET = Clock(ClockState.UNSET)
 
@@ -117,6 +120,28 @@ class SimGateway:
         groups = (Group(times, tuple(columns)),) if columns else ()
         birth = description_hash(encode_description(self.description()))
         return Batch(self.origin(seq, boottime_ms), birth, t0, groups)
+
+    def burst(
+        self,
+        *,
+        t0: int = NOW_MS - 60_000,
+        power: list[float] | None = None,
+        energy: list[int] | None = None,
+        fired: int = 0,
+        part: tuple[int, int] = (1, 1),
+        offset: int = 0,
+        seq: int | None = None,
+        boottime_ms: int = 5_000,
+        capture: bytes = CAPTURE,
+        ending: Ending = Ending.WHOLE,
+        quality: dict[int, int] | None = None,
+    ) -> Burst:
+        """Samples 100 ms apart from `offset` ms after t0 on, which is in ms as for a batch; `fired` is ms after t0."""
+        batch = self.batch(power=power, energy=energy, step=100_000, seq=seq, quality=quality)
+        (group,) = batch.groups
+        moved = Group(group.times + 1000 * offset, group.columns)
+        told = 1000 * t0, moved, capture, "overload", 1000 * fired, 100_000, *part, ending
+        return Burst(replace(batch.origin, boottime_ms=boottime_ms), Waveform(batch.birth, *told))
 
     def event(self, kind: str, data: dict[str, Scalar], *, t: int = NOW_MS, seq: int | None = None) -> Event:
         return Event(self.origin(seq), t, kind, self.code, 1, data)

@@ -4,28 +4,22 @@ It notes "sent" before it sends: a crash between the two makes a command unknown
 order would call expired what was executed.
 """
 
-import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TypeAlias
-
-import asyncpg
+from functools import partial
 
 from fleet_server.domains.commands.models import NEXT, Command, Trigger, step
 from fleet_server.domains.commands.store import CHANNEL, DispatchStore
+from fleet_server.kernel import downlink
 from fleet_server.kernel.context import Context
-from fleet_server.kernel.errors import Unavailable
-from protocols.edge import envelope
+from fleet_server.kernel.domain import Publish
 from protocols.edge import messages as wire
-from protocols.errors import LocalProtocolError
 
 log = logging.getLogger(__name__)
 
-Publish: TypeAlias = Callable[[str, bytes], bool]  # topic, sealed -> whether the broker takes it; never retained
 LONGEST_WAIT_S = 1.0  # NOTIFY only wakes: what it missed is found by looking
-PAUSE_S = 1.0
 _DETAILS: Mapping[str, str] = {
     "expired": "never sent: the broker or the gateway's key was missing until it expired",
     "unknown": "sent, and no result has come: the gateway reports it when it is back",
@@ -33,28 +27,8 @@ _DETAILS: Mapping[str, str] = {
 
 
 async def dispatcher(context: Context, publish: Publish) -> None:
-    """Until cancelled; waits for a database that is away. A companion of ingest (`ingest.process.run`)."""
-    while True:
-        try:
-            await _watch(context, publish)
-        except (OSError, TimeoutError, Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            log.warning("commands wait: %s: %s", type(error).__name__, error)
-        await asyncio.sleep(PAUSE_S)
-
-
-async def _watch(context: Context, publish: Publish) -> None:
-    """Until the connection that listens is lost."""
-    wake = asyncio.Event()
-    async with context.database.session() as listener:
-        await listener.add_listener(CHANNEL, lambda *_: wake.set())
-        while not listener.is_closed():
-            wake.clear()
-            wait_s = await turn(context, publish)
-            try:
-                async with asyncio.timeout(wait_s):
-                    await wake.wait()
-            except TimeoutError:
-                pass
+    """A companion of ingest (`ingest.process.run`)."""
+    await downlink.follow(context, CHANNEL, "commands", partial(turn, context, publish))
 
 
 async def turn(context: Context, publish: Publish) -> float:
@@ -92,22 +66,11 @@ async def _move(store: DispatchStore, command: Command, now: datetime) -> Comman
 
 
 async def _send(context: Context, publish: Publish, command: Command) -> str:
-    """Why it could not be sent; "" if it was: under each valid key, for nobody knows which of them the gateway has
-    while one is being replaced. It opens one of them."""
-    keys = await context.ports.gateway_keys.keys(command.gateway)
-    if not keys:
-        return "the gateway has no key here: it was retired"
-    message = _message(command)
-    address = envelope.address_of(message)
-    try:
-        sealed = [envelope.seal(address, wire.encode(message), key) for key in keys.values()]
-    except LocalProtocolError as error:  # it must not end ingest
-        log.error("gateway %s: command %s cannot be sent: %s", command.gateway, command.id, error)
-        return str(error)
-    if not all(publish(address.topic, one) for one in sealed):
-        return "the broker does not answer"
-    log.info("gateway %s: command %s sent (%d)", command.gateway, command.id, command.sends)
-    return ""
+    """Why it could not be sent; "" if it was."""
+    why = await downlink.send(context, publish, _message(command))
+    if not why:
+        log.info("gateway %s: command %s sent (%d)", command.gateway, command.id, command.sends)
+    return why
 
 
 def _message(command: Command) -> wire.Command:

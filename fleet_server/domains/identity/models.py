@@ -31,6 +31,7 @@ ROLES: Mapping[Role, frozenset[str]] = {
             "telemetry:read",
             "quarantine:read",
             "commands:send",
+            "configuration:write",
             "codes:mint",
             "metering:write",
         }

@@ -25,6 +25,8 @@ DOMAIN = Domain(
         "rollup_hour",
         "dirty_bucket",
         "gateway_event",
+        "capture",
+        "capture_part",
         "quarantine",
         "ingest_rate",
         "ingest_count",

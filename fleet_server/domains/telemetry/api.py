@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 
-from fleet_server.domains.telemetry import export_api
+from fleet_server.domains.telemetry import capture_api, export_api
 from fleet_server.domains.telemetry.models import in_view, to_ms
 from fleet_server.domains.telemetry.wiring import InTelemetry
 from fleet_server.kernel.context import Context, InContext, optional_principal, require
@@ -138,7 +138,9 @@ async def get_history(
     return HistoryView.model_validate(await telemetry.history(code, names, start, end, points))
 
 
-router.routes.extend(export_api.router.routes)  # flat, as the list of domains and the common tests read them
+router.routes.extend(
+    [*export_api.router.routes, *capture_api.router.routes]
+)  # flat, as the list of domains and the common tests read them
 
 
 @router.get("/gateways/{code}/delivery")

@@ -4,11 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from fleet_server.domains.telemetry import capture_pages
 from fleet_server.domains.telemetry.models import in_view
 from fleet_server.kernel.context import InContext, require
 from fleet_server.kernel.principal import Principal
 
 pages = APIRouter(include_in_schema=False)
+pages.routes.extend(capture_pages.pages.routes)
 Inspector = Annotated[Principal, Depends(require("quarantine:read"))]
 _PAGE = 50
 

@@ -40,3 +40,16 @@ def test_a_good_one_that_cannot_be_read_any_more_stands_back(write_config: Write
     store = Store(good.gateway.data_dir)
     store.keep(Record(store.record.good, "[gateway", store.record.trial, None, 2))
     assert choose(tried, {}, catalog.BUILTIN) is tried
+
+
+def test_a_file_that_was_about_to_be_exchanged_gives_way_to_what_was_kept(write_config: Write) -> None:
+    path = write_config()
+    old = config.load(path, {}, catalog.BUILTIN)
+    kept = config.load(path, {}, catalog.BUILTIN, path.read_text().replace("unit = 1\n", "unit = 9\n"))
+    old.gateway.data_dir.mkdir()
+    good = Version(2, hash_of(content_of(kept)))
+    Store(old.gateway.data_dir).keep(Record(good, kept.text, last=2, installing=hash_of(content_of(old))))
+    assert content_of(choose(old, {}, catalog.BUILTIN)) == content_of(kept)
+    path.write_text(path.read_text().replace("unit = 1\n", "unit = 7\n"))
+    edited = config.load(path, {}, catalog.BUILTIN)
+    assert choose(edited, {}, catalog.BUILTIN) is edited, "whoever edited it since has decided"

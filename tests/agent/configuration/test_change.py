@@ -3,10 +3,8 @@
 import asyncio
 import os
 import signal
-import sys
-import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,33 +19,13 @@ from drivers.modbus.family import TcpFamily
 from protocols import citycode
 from protocols.edge.birth import decode_description, description_hash
 from protocols.edge.messages import Batch, Birth, Configuration, Event
-from tests.agent.test_supervisor import inside
+from tests.agent.gateways import inside, process
 from tests.agent.uplink.peers import KEY, City, Server, serve
 
 Write = Callable[..., Path]
 DEVICES = 20
 CHANGED = 7  # unit
 YARD = citycode.mint("D", "1101149001009999").text
-
-
-@pytest.fixture(scope="module")
-def city() -> Iterator[City]:
-    with tempfile.TemporaryDirectory() as folder:
-        broker = City(Path(folder))
-        broker.start()
-        yield broker
-        broker.stop()
-
-
-@asynccontextmanager
-async def process(path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    running = await asyncio.create_subprocess_exec(sys.executable, "-m", "agent.cli", "run", str(path))
-    try:
-        yield running
-    finally:
-        if running.returncode is None:
-            running.kill()
-        await running.wait()
 
 
 async def ask(file: Path, name: str, **details: Any) -> Any:
@@ -124,7 +102,7 @@ async def test_to_change_one_device_of_twenty_costs_the_others_no_tick(
                 edit(path, first, "")
             began = clock.boottime_ms()
             answer = await apply(path, trial_s=1)
-            assert answer["lines"][-1] == f"devices that stay as they are and miss no poll: {DEVICES - 2}"
+            assert f"devices that stay as they are and miss no poll: {DEVICES - 2}" in answer["lines"]
             await until(lambda: _settled(path, answer["number"]))  # noqa: B023
             ended = clock.boottime_ms()
             await server.wait_for(lambda: min(at[-1] for at in others(server, before).values()) > ended)  # noqa: B023

@@ -9,19 +9,16 @@ from typing import Any
 import pytest
 
 from agent import cli, control
+from tests.agent.gateways import process
 
 Write = Callable[..., Path]
 
 
 @asynccontextmanager
 async def running(path: Path, until: Any) -> AsyncIterator[None]:
-    gateway = await asyncio.create_subprocess_exec(sys.executable, "-m", "agent.cli", "run", str(path))
-    try:
+    async with process(path):
         await until(lambda: _is_up(path))
         yield
-    finally:
-        gateway.kill()
-        await gateway.wait()
 
 
 async def _is_up(path: Path) -> Any:
@@ -45,8 +42,21 @@ async def test_a_dry_run_tells_who_would_notice_and_changes_nothing(
         told = capsys.readouterr().out
         assert "street: Meter 2 (" in told
         assert "changes (unit, period_ms)" in told
-        assert told.endswith("devices that stay as they are and miss no poll: 2\n")
+        assert "devices that stay as they are and miss no poll: 2\nstreet  modbus-tcp " in told
+        assert "% of its time; devices: 3" in told
         assert await _is_up(path) == before
+
+
+async def test_a_change_that_a_line_has_no_time_for_is_told_with_what_would_fit(
+    peer: Any, write_config: Write, until: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_config(peer.address, devices=12)
+    async with running(path, until):
+        path.write_text(path.read_text().replace("period_s = 0.1", "period_s = 0.01"))
+        assert await command(path, "--dry-run") == 0
+        told = capsys.readouterr().out
+    assert "would be read every " in told
+    assert "  what would fit: period_s = " in told
 
 
 async def test_what_proves_itself_is_kept_and_its_second_application_changes_nothing(

@@ -16,6 +16,7 @@ from drivers import catalog
 from drivers.base import Reading, Readings
 from protocols import citycode
 from tests.agent.conftest import GATEWAY, TEMPLATE
+from tests.agent.parts import columns_of
 
 MODELS = ("meter_1p", "lamp_controller")
 CODES = tuple(citycode.mint("D", f"110114900100{number:04d}").text for number in range(1, 7))
@@ -98,7 +99,7 @@ def columns(pipeline: Pipeline, built: Site, tick: int) -> list[tuple[int, int, 
         found += [
             (column.alias, column.tag, tuple(map(float, column.values)))
             for group in part.groups
-            for column in group.columns
+            for column in columns_of(group)
         ]
     return sorted(found)
 

@@ -89,7 +89,7 @@ def run(plan: DevicePlan, course: Sequence[Step]) -> tuple[dict[int, dict[int, S
         if step.missed:
             pipeline.missed(0, tick, Quality.BAD_TIMEOUT)
         else:
-            told = [_told(plan, index, *one) for index, one in enumerate(step.readings)]
+            told = [told_by(plan, index, *one) for index, one in enumerate(step.readings)]
             pipeline.add(0, tick, Readings.of(told))
         if step.drained:
             parts += drain(pipeline)
@@ -97,7 +97,7 @@ def run(plan: DevicePlan, course: Sequence[Step]) -> tuple[dict[int, dict[int, S
     return samples(parts), pipeline.counters
 
 
-def _told(plan: DevicePlan, index: int, value: float | None, quality: int) -> Reading:
+def told_by(plan: DevicePlan, index: int, value: float | None, quality: int) -> Reading:
     if value is not None and plan.channels[index].channel.tag == I32LE and not abs(value) < 1000:
         return Reading(index, None, Quality.BAD_SENSOR_FAILURE)  # no register holds it
     return Reading(index, value, quality)

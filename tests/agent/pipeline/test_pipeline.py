@@ -26,6 +26,7 @@ from protocols.edge.birth import (
 from protocols.edge.columns import F32LE, F64LE, I32LE, I64LE
 from protocols.edge.messages import MAX_GROUPS, MAX_PAYLOAD, Batch, Clock, ClockState, Origin, decode, encode
 from protocols.quality import Quality
+from tests.agent.parts import columns_of
 
 GOOD = int(Quality.GOOD)
 PERIOD = 100
@@ -138,7 +139,7 @@ def test_channels_of_a_device_share_an_axis_and_devices_do_not() -> None:
         for index in (0, 1):
             pipeline.add(index, tick + index, Readings.of([Reading(number, number, GOOD) for number in range(3)]))
     (part,) = drain(pipeline)
-    assert [len(group.columns) for group in part.groups] == [3, 3]
+    assert [len(list(columns_of(group))) for group in part.groups] == [3, 3]
     assert [group.times.tolist() for group in part.groups] == [[0, 100, 200, 300, 400], [1, 101, 201, 301, 401]]
     assert part.t0_boot_ms == START
 
@@ -479,7 +480,7 @@ def test_the_birth_describes_every_column_that_comes_out() -> None:
         column.alias: (column.tag, column.scale)
         for part in drain(pipeline)
         for group in part.groups
-        for column in group.columns
+        for column in columns_of(group)
     }
     assert tags == {one.alias: (one.tag, one.scale) for one in described}
 

@@ -5,6 +5,7 @@ from agent.pipeline.plan import ChannelPlan, DevicePlan, outputs
 from drivers.base import Channel, Reading, Readings
 from protocols.edge.birth import Kind
 from protocols.edge.columns import F32LE, I32LE, I64LE
+from tests.agent.parts import columns_of
 
 GAUGE = Channel("power", {"en": "power"}, "power", "W", Kind.GAUGE, I32LE, -1)
 
@@ -52,7 +53,7 @@ def test_a_value_leaves_as_late_as_is_told(filters: FilterConfig) -> None:
         pipeline.add(0, tick, Readings.of([Reading(0, 1, 0)]))
         while (part := pipeline.drain()) is not None:
             for group in part.groups:
-                for column in group.columns:
+                for column in columns_of(group):
                     behind = tick - part.t0_boot_ms - int(group.times[0])
                     late[column.alias] = max(late[column.alias], behind)
     assert late == {output.alias: late_ms(output, plan) for output in outputs([plan])}

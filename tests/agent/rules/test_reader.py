@@ -147,3 +147,61 @@ value = 1
 def test_two_rules_of_one_name_are_refused(rules_of: Rules) -> None:
     with pytest.raises(ConfigError, match="stands twice; the other is number 0"):
         rules_of(RULE + RULE)
+
+
+CAPTURE = (
+    RULE.partition("[[rule.write]]")[0]
+    + """
+[[rule.capture]]
+device = "METER"
+channels = ["voltage"]
+before_s = 10
+after_s = 20
+"""
+)
+
+
+def test_a_capture_is_read_and_its_rule_rests_a_minute(rules_of: Rules) -> None:
+    (rule,) = rules_of(CAPTURE)
+    (capture,) = rule.captures
+    assert (capture.channels, capture.before_ms, capture.after_ms) == (("voltage",), 10_000, 20_000)
+    assert rule.repeat_ms == 60_000
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "words"),
+    [
+        ('["voltage"]', '["voltge"]', "rule[0].capture[0].channels", "no channel 'voltge'; did you mean 'voltage'"),
+        ('["voltage"]', '["voltage.mean"]', "rule[0].capture[0].channels", "is what a filter makes"),
+        ('["voltage"]', "[]", "rule[0].capture[0].channels", "1 to 16 texts"),
+        ('["voltage"]', '["voltage", "voltage"]', "rule[0].capture[0].channels", "no two alike"),
+        ("before_s", "befor_s", "rule[0].capture[0].befor_s", "did you mean 'before_s'?"),
+        ("before_s = 10", "before_s = 901", "rule[0].capture[0].before_s", "seconds from 0 to 900"),
+        ("before_s = 10\nafter_s = 20\n", "", "rule[0].capture[0]", "a capture of no time"),
+        ("hold_s = 3", "repeat_s = 1", "rule[0].repeat_s", "seconds from 10"),
+    ],
+)
+def test_a_capture_that_cannot_be_is_refused_at_its_place(
+    rules_of: Rules, old: str, new: str, key: str, words: str
+) -> None:
+    assert old in CAPTURE
+    with pytest.raises(ConfigError) as refused:
+        rules_of(CAPTURE.replace(old, new))
+    (problem,) = refused.value.problems
+    assert key in problem
+    assert words in problem
+
+
+def test_more_than_a_gateway_holds_is_refused_with_the_line_that_asks_for_it(
+    write_config: Write, device_code: str
+) -> None:
+    names = ["voltage", "current", "power", "frequency"]
+    more = device(device_code, "meter_1p", 1, "period_s = 0.01\n")
+    text = CAPTURE.replace("METER", device_code).replace('["voltage"]', str(names).replace("'", '"'))
+    path = write_config(devices=0, more=more + text.replace("before_s = 10", "before_s = 900"))
+    with pytest.raises(ConfigError) as refused:
+        config.load(path, {}, catalog.BUILTIN)
+    (problem,) = refused.value.problems
+    line = next(number for number, told in enumerate(path.read_text().splitlines(), 1) if "before_s" in told)
+    assert f":{line}:" in problem
+    assert "a gateway holds at most 262144" in problem

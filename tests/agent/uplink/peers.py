@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from agent.spool import Spool
 from agent.uplink import Broker, Uplink
 from protocols.edge import cose
+from protocols.edge.desired import Desired
 from protocols.edge.envelope import address_of, open_sealed, parse_topic, seal
 from protocols.edge.messages import (
     Acknowledgement,
@@ -98,7 +99,7 @@ class Server:
             async with self.changed:
                 self.arrived.append(Arrived(address.leaf, opened.message, opened.payload, message.payload))
                 self.changed.notify_all()
-            if isinstance(opened.message, State | Command | Acknowledgement):
+            if isinstance(opened.message, State | Command | Desired | Acknowledgement):
                 continue
             status = self.judge(opened.message)
             if status is not None:
@@ -108,12 +109,16 @@ class Server:
         value = acknowledgement_digest([digest(payload) for payload in payloads])
         await self.send(acknowledgement(first, len(payloads), status, value, self.retry_after_ms), self.key)
 
-    async def send(self, message: Acknowledgement | Command, key: bytes, retain: bool = False) -> None:
+    async def send(self, message: Acknowledgement | Command | Desired, key: bytes, retain: bool = False) -> None:
         address = address_of(message)
         await self.client.publish(address.topic, seal(address, encode(message), key), qos=1, retain=retain)
 
     def spooled(self) -> list[Spooled]:
-        return [one.message for one in self.arrived if not isinstance(one.message, State | Command | Acknowledgement)]
+        return [
+            one.message
+            for one in self.arrived
+            if not isinstance(one.message, State | Command | Desired | Acknowledgement)
+        ]
 
     def payloads(self) -> list[bytes]:
         return [one.payload for one in self.arrived if one.leaf != "state"]
@@ -160,6 +165,7 @@ class Gateway:
     spool: Spool
     uplink: Uplink
     commands: list[Command] = field(default_factory=list)
+    desired: list[Desired] = field(default_factory=list)
 
     async def events(self, count: int, size: int = 10) -> list[int]:
         return [await self.spool.put(event(number, size)) for number in range(count)]
@@ -192,9 +198,14 @@ async def gateway(
 ) -> AsyncIterator[Gateway]:
     async with Spool(folder / "spool.db", quota, group_s=0.005) as spool, asyncio.TaskGroup() as tasks:
         commands: list[Command] = []
+        desired: list[Desired] = []
 
         async def on_command(command: Command) -> None:
             commands.append(command)
+
+        def on_desired(one: Desired) -> str:
+            desired.append(one)
+            return ""
 
         def state(connection: int, number: int, online: bool) -> State:
             now = spool.snapshot
@@ -212,13 +223,14 @@ async def gateway(
             state,
             origin,
             on_command,
+            on_desired,
             random=Random(1),
             window_bytes=window_bytes,
             resend_s=RESEND_S,
         )
         running = tasks.create_task(uplink.run())
         try:
-            yield Gateway(spool, uplink, commands)
+            yield Gateway(spool, uplink, commands, desired)
         finally:
             running.cancel()
 

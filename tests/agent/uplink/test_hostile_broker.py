@@ -71,6 +71,7 @@ async def running(port: int, folder: Path) -> AsyncIterator[Uplink]:
             state,
             lambda: Origin(GATEWAY, 0, 0, bytes(16), 1, CLOCK),
             ignore,
+            str,
         )
         task = tasks.create_task(uplink.run())
         yield uplink

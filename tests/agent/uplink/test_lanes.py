@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from agent.spool.records import Row, Want
-from agent.spool.store import BIRTH, EXPENDABLE, THINNED, WANTED
+from agent.spool.store import BIRTH, CAPTURED, EXPENDABLE, THINNED, WANTED
 from agent.uplink.lanes import AHEAD, BEHIND, MOST_STRETCHES, Lane, Lanes
 
 EVERY = frozenset(Lane)
@@ -48,6 +48,14 @@ def drain(lanes: Lanes, kept: Kept, room: int = ROOM) -> list[int]:
     while seqs := turn(lanes, kept, room, room):
         sent += seqs
     return sent
+
+
+def test_a_capture_goes_behind_live_data_and_before_what_waited() -> None:
+    kept = Kept({1: EXPENDABLE, 2: CAPTURED})
+    lanes = Lanes()
+    lanes.connected(kept.next_seq)
+    kept.keeps |= {3: WANTED, 4: CAPTURED, 5: EXPENDABLE}
+    assert drain(lanes, kept) == [3, 5, 2, 4, 1]
 
 
 def test_after_an_outage_births_go_first_then_alarms_then_live_data_then_the_old_from_the_oldest_on() -> None:

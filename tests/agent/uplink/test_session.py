@@ -176,7 +176,8 @@ async def come_back(broker: City, folder: Path, quota: int, limit_s: float) -> t
             await asyncio.sleep(BATCH / RATE)
         took = time.monotonic() - began
         await edge.drained(60)
-        assert edge.uplink.counters.resent == 0
+        # A machine that stood still for ten seconds is to repeat a window at most.
+        assert edge.uplink.counters.resent <= edge.uplink.counters.sent // 20
         return server, took
 
 

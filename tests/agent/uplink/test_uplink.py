@@ -102,7 +102,7 @@ async def test_an_uplink_told_to_end_at_any_moment_of_an_answer_ends(turns: int,
     listening = await asyncio.start_server(door.serve, "127.0.0.1", 0)
     to = Broker("127.0.0.1", listening.sockets[0].getsockname()[1], username=GATEWAY, password=PASSWORD)
     async with Spool(tmp_path / "spool.db", 8 << 20) as spool, asyncio.TaskGroup() as tasks:
-        uplink = Uplink(to, GATEWAY, {b"12345678": KEY}, spool, silent_state, origin, ignored)
+        uplink = Uplink(to, GATEWAY, {b"12345678": KEY}, spool, silent_state, origin, ignored, str)
         running = tasks.create_task(uplink.run())
         _, still = await asyncio.wait([running], timeout=4)
         running.cancel()  # again, or a failure would hang
@@ -446,7 +446,7 @@ async def two_ways(folder: Path, first: Way, second: Way) -> AsyncIterator[Gatew
     async with Spool(folder / "spool.db", 8 << 20, group_s=0.005) as spool, asyncio.TaskGroup() as tasks:
         keys = {cose.key_id(KEY): KEY}
         uplink = Uplink(
-            *(first.broker, GATEWAY, keys, spool, silent_state, origin, ignored),
+            *(first.broker, GATEWAY, keys, spool, silent_state, origin, ignored, str),
             ways=[first, second],
             random=Random(1),
             return_s=0.3,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fleet_server.ingest.commit import ROOM
-from protocols.edge.messages import AckStatus, Clock, ClockState, DropCause, Dropped
+from protocols.edge.messages import AckStatus, Clock, ClockState, Configuration, DropCause, Dropped
 
 STORED, QUARANTINED = AckStatus.STORED, AckStatus.QUARANTINED
 NOW_MS = 1_772_368_200_000
@@ -229,6 +229,18 @@ async def test_an_older_state_and_an_older_connections_will_are_ignored(hand: An
     assert not state["online"]
 
 
+async def test_a_will_does_not_tell_of_an_older_configuration_than_runs(hand: Any, gateway: Any) -> None:
+    configurations = [Configuration(number, bytes([number]) * 32) for number in (1, 2)]
+    connects, changes = (
+        replace(gateway.state(1, number), configuration=one) for number, one in enumerate(configurations, 1)
+    )
+    will = replace(gateway.state(1, 3, online=False), configuration=configurations[0])
+    for message in (connects, changes, will):
+        await hand.commit(gateway, message)
+    (state,) = await hand.rows("SELECT online, state->'configuration'->>0 AS number FROM gateway_state")
+    assert state == {"online": False, "number": "2"}
+
+
 async def test_a_new_incarnation_begins_its_connections_again(hand: Any, gateway: Any, other_gateway: Any) -> None:
     await hand.commit(gateway, gateway.state(70, 3))
     renewed = other_gateway(incarnation=7)
@@ -298,3 +310,73 @@ async def test_times_are_judged_by_the_servers_clock(hand: Any, gateway: Any) ->
     batch = gateway.batch(power=[1.0], t0=NOW_MS + 600_000)
     hand.now += timedelta(minutes=6)
     assert await hand.commit(gateway, batch) == {2: STORED}
+
+
+async def captured(hand: Any) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = await hand.rows(
+        "SELECT name, rule, t0, fired, period, parts, part, ending, seq, readings FROM capture "
+        "JOIN capture_part p ON p.capture_id = capture.id ORDER BY part"
+    )
+    return rows
+
+
+async def test_a_burst_is_stored_once_however_often_it_comes(hand: Any, gateway: Any) -> None:
+    birth, burst = gateway.birth(), gateway.burst(power=[1.0, 2.0], energy=[1, 2], fired=100)
+    assert await hand.commit(gateway, birth, burst, burst) == {1: STORED, 2: STORED}
+    assert await hand.commit(gateway, burst) == {2: STORED}
+    assert await captured(hand) == [
+        {
+            "name": bytes(range(16, 32)), "rule": "overload", "t0": 1000 * (NOW_MS - 60_000), "fired": 100_000,
+            "period": 100_000, "parts": 1, "part": 1, "ending": 0, "seq": 2, "readings": 4,
+        }
+    ]  # fmt: skip
+    assert await hand.rows("SELECT FROM chunk") == [], "a capture is no history: no roll-up counts it"
+
+
+async def test_the_parts_of_a_capture_come_in_any_order_and_group(hand: Any, gateway: Any) -> None:
+    await hand.commit(gateway, gateway.birth())
+    first, second, third = (gateway.burst(power=[1.0], part=(n, 3), offset=100 * n) for n in (1, 2, 3))
+    await hand.commit(gateway, third, first)
+    await hand.commit(gateway, second)
+    assert [(row["part"], row["parts"]) for row in await captured(hand)] == [(1, 3), (2, 3), (3, 3)]
+    assert len(await hand.rows("SELECT FROM capture")) == 1
+
+
+async def test_a_burst_whose_birth_is_not_known_waits_for_it(hand: Any, gateway: Any) -> None:
+    burst = gateway.burst(power=[1.0], seq=5)
+    assert await hand.commit(gateway, burst) == {5: AckStatus.NEED_BIRTH}
+    assert await hand.commit(gateway, gateway.birth(seq=1), burst) == {1: STORED, 5: STORED}
+    assert len(await captured(hand)) == 1
+
+
+async def test_a_burst_of_a_time_that_cannot_be_is_quarantined(hand: Any, gateway: Any) -> None:
+    await hand.commit(gateway, gateway.birth())
+    ahead = gateway.burst(power=[1.0], t0=NOW_MS + 301_000)
+    old = gateway.burst(power=[1.0], t0=NOW_MS - 401 * DAY_MS)
+    fired = gateway.burst(power=[1.0], fired=400_000)
+    assert set((await hand.commit(gateway, ahead, old, fired)).values()) == {QUARANTINED}
+    reasons = [row["reason"] for row in await hand.rows("SELECT reason FROM quarantine ORDER BY seq")]
+    assert reasons == ["in-the-future", "too-old", "in-the-future"]
+    assert await captured(hand) == []
+
+
+async def test_a_burst_of_an_unknown_channel_or_of_two_devices_is_quarantined(hand: Any, other_gateway: Any) -> None:
+    both = other_gateway(devices={"D1101149001000101X": ("power", "energy"), "D1101149001000102Y": ("power",)})
+    await hand.commit(both, both.birth())
+    bursts = []
+    for alias in (9, 2):
+        burst = both.burst(power=[1.0], energy=[1])
+        group = burst.waveform.group
+        columns = (group.columns[0], group.columns[1]._replace(alias=alias))
+        bursts.append(replace(burst, waveform=replace(burst.waveform, group=replace(group, columns=columns))))
+    assert set((await hand.commit(both, *bursts)).values()) == {QUARANTINED}
+    reasons = [row["reason"] for row in await hand.rows("SELECT reason FROM quarantine ORDER BY seq")]
+    assert reasons == ["unknown-channel", "mixed-burst"]
+    assert await captured(hand) == []
+
+
+async def test_another_gateways_birth_gives_no_right_to_a_device(hand: Any, gateway: Any, other_gateway: Any) -> None:
+    await hand.commit(gateway, gateway.birth())
+    thief = other_gateway(code="D1101149001000088B", incarnation=7)
+    assert await hand.commit(thief, thief.burst(power=[1.0], seq=3)) == {3: AckStatus.NEED_BIRTH}
+    assert await captured(hand) == []

@@ -19,8 +19,9 @@ from protocols.edge.columns import (
     VALUE_TAGS,
     Column,
     Group,
+    Run,
     decode_group,
-    encode_group,
+    encode_groups,
 )
 from protocols.errors import LocalProtocolError, RemoteProtocolError
 
@@ -28,7 +29,7 @@ ALL = np.array([True])
 
 
 def wire(group: Group) -> Any:
-    return load_one(cbor2.dumps(encode_group(group)))
+    return load_one(cbor2.dumps(encode_groups([group])[0]))
 
 
 def typed(tag: int, values: list[float]) -> cbor2.CBORTag:
@@ -113,15 +114,16 @@ def test_a_counter_keeps_its_last_digit() -> None:
 def test_an_even_axis_takes_three_numbers_and_an_uneven_one_four_bytes_a_sample() -> None:
     every = np.ones(3, bool)
     column = Column(1, F32LE, np.zeros(3), every)
-    assert encode_group(Group(np.array([5, 10, 15]), (column,)))[0] == [5, 5, 3]
-    assert encode_group(Group(np.array([5, 10, 16]), (column,)))[0] == typed(I32LE, [5, 10, 16])
+    even, uneven = encode_groups([Group(np.array(times), (column,)) for times in ([5, 10, 15], [5, 10, 16])])
+    assert even[0] == [5, 5, 3]
+    assert uneven[0] == typed(I32LE, [5, 10, 16])
 
 
 def test_complete_neighbours_of_one_kind_go_into_one_row_and_nobody_else() -> None:
     every = np.ones(2, bool)
     gap = Column(5, F32LE, np.array([9], DTYPES[F32LE]), np.array([True, False]))
     rest = [Column(alias, F32LE, np.array([alias, -alias], DTYPES[F32LE]), every) for alias in (1, 2, 3, 6, 8)]
-    _, rows = encode_group(Group(np.array([0, 1000]), (*rest[:3], gap, *rest[3:])))
+    ((_, rows),) = encode_groups([Group(np.array([0, 1000]), (*rest[:3], gap, *rest[3:]))])
     assert rows == [
         [[1, 3], 0, typed(F32LE, [1, -1, 2, -2, 3, -3])],
         [5, 0, typed(F32LE, [9]), None, b"\x01"],
@@ -217,4 +219,28 @@ def test_a_group_that_contradicts_itself_is_refused(item: object) -> None:
 )
 def test_a_group_that_the_contract_does_not_allow_is_not_sent(times: NDArray[np.int64], column: Column) -> None:
     with pytest.raises(LocalProtocolError):
-        encode_group(Group(times, (column,)))
+        encode_groups([Group(times, (column,))])
+
+
+@given(st.integers(0, 0xFFF0), st.integers(1, 5), st.integers(1, 4), st.sampled_from([F32LE, F64LE, I32LE, I64LE]))
+def test_a_run_is_written_as_the_columns_that_it_is(first: int, many: int, samples: int, tag: int) -> None:
+    values = np.arange(many * samples).reshape(many, samples).astype(DTYPES[tag])
+    run = Run(first, tag, values, 0 if tag in (F32LE, F64LE) else -1)
+    times = np.arange(samples) * 100
+    assert encode_groups([Group(times, (), (run,))]) == encode_groups([Group(times, tuple(run.columns()))])
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        Run(1, U16LE, np.zeros((1, 2), "<u2")),
+        Run(1, F32LE, np.zeros((1, 2))),
+        Run(1, F32LE, np.zeros((1, 3), "<f4")),
+        Run(1, F32LE, np.zeros(2, "<f4")),
+        Run(1, F32LE, np.array([[1, np.nan]], "<f4")),
+        Run(1, F32LE, np.zeros((1, 2), "<f4"), 1),
+    ],
+)
+def test_a_run_that_is_not_what_it_says_is_not_sent(run: Run) -> None:
+    with pytest.raises(LocalProtocolError, match="columns from 1"):
+        encode_groups([Group(np.array([0, 5]), (), (run,))])

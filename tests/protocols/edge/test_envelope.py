@@ -116,7 +116,7 @@ def test_a_message_too_long_is_refused_before_anything_is_read() -> None:
         f"hutong/2/{GATEWAY}/data",
         f"hutong/1/{GATEWAY}",
         f"hutong/1/{GATEWAY}/data/more",
-        f"hutong/1/{GATEWAY}/burst",
+        f"hutong/1/{GATEWAY}/bursts",
         f"hutong/1/{GATEWAY.lower()}/data",
         "hutong/1/+/data",
         "hutong/1//data",

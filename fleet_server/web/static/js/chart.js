@@ -51,13 +51,15 @@ function push(out, at, ...rest) {
 }
 
 export class Plot {
-  // `zoomed(fromMs, toMs)` and `back()` are called for a drag and for a double click.
-  constructor(parent, series, index, { main, zoomed, back }) {
+  // `zoomed(fromMs, toMs)` and `back()` are called for a drag and for a double click. `mark` is a moment in ms that is
+  // drawn as a line.
+  constructor(parent, series, index, { main, zoomed, back, mark = null }) {
     this.channel = series.channel;
     this.isState = series.channel.kind === "state";
     this.colour = COLOURS[index % COLOURS.length];
     this.zoomed = zoomed;
     this.back = back;
+    this.mark = mark;
     this.figure = document.createElement("figure");
     this.figure.className = `plot${this.isState ? " is-state" : ""}${main ? " is-main" : ""}`;
     this.figure.dataset.channel = series.channel.name;
@@ -141,7 +143,7 @@ export class Plot {
         bands: wide ? [{ series: [3, 2], fill: () => this.colours.band }] : [],
         hooks: {
           drawClear: [(u) => this.drawGaps(u)],
-          draw: [(u) => (wide ? this.drawMarks(u) : this.drawStates(u))],
+          draw: [(u) => (wide ? this.drawMarks(u) : this.drawStates(u)), (u) => this.mark !== null && this.drawMoment(u)],
           setCursor: [(u) => this.read(u)],
           setSelect: [(u) => {
             if (u.select.width < 6) return;
@@ -233,6 +235,21 @@ export class Plot {
     ctx.restore();
   }
 
+  drawMoment(u) {
+    const { ctx } = u;
+    const { left, top, width, height } = u.bbox;
+    const x = Math.round(u.valToPos(this.mark / 1000, "x", true));
+    if (x < left || x > left + width) return;
+    ctx.save();
+    ctx.strokeStyle = this.colours.bad;
+    ctx.lineWidth = 2 * devicePixelRatio;
+    ctx.beginPath();
+    ctx.moveTo(x, top);
+    ctx.lineTo(x, top + height);
+    ctx.stroke();
+    ctx.restore();
+  }
+
   drawStates(u) {
     const { ctx } = u;
     const { left, top, width, height } = u.bbox;
@@ -243,6 +260,7 @@ export class Plot {
     ctx.rect(left, top, width, height);
     ctx.clip();
     ctx.textBaseline = "middle";
+    ctx.textAlign = "left"; // the axes leave another
     ctx.font = `${11 * scale}px ${getComputedStyle(document.body).fontFamily}`;
     for (let i = 0; i < xs.length; ) {
       let end = i + 1;
@@ -310,7 +328,8 @@ export class Plot {
     const at = new Date(seconds * 1000);
     const two = (n) => String(n).padStart(2, "0");
     const day = this.range[1] - this.range[0] > 86400 ? `${two(at.getMonth() + 1)}-${two(at.getDate())} ` : "";
-    return `${day}${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+    const ms = this.range[1] - this.range[0] < 600 ? `.${String(at.getMilliseconds()).padStart(3, "0")}` : "";
+    return `${day}${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}${ms}`;
   }
 
   destroy() {

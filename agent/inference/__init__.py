@@ -1,0 +1,1 @@
+"""Models (ONNX) that judge windows of a device's channels; docs/filters.md, chapter Models."""

@@ -102,7 +102,9 @@ async def _page(
 ) -> Response:
     view = await service.overview(principal, code)
     history = await service.history(principal, code, _SHOWN)
-    text = typed if typed is not None else (view.reported.text if view.reported else "")
+    # On trial it runs what is desired, of which it tells nothing until it keeps it.
+    runs = view.desired if view.standing == "on-trial" else view.reported
+    text = typed if typed is not None else (runs.text if runs else "")
     values: dict[str, Any] = {"view": view, "history": history, "text": text, "error": error}
     template = "configuration/live.html" if "hx-request" in request.headers else "configuration/page.html"
     return context.templates.page(request, principal, template, now=context.clock.now(), **values)

@@ -28,7 +28,7 @@ def test_a_true_message_arrives_with_its_digest(gateway: Any) -> None:
 
 @pytest.mark.parametrize(
     "topic",
-    ["hutong/1/D1/data/x", "hutong/2/D1/data", "hutong/1/d1/data", "hutong/1/D1/cmd", "hutong/1/D1/burst", "", "a\0b"],
+    ["hutong/1/D1/data/x", "hutong/2/D1/data", "hutong/1/d1/data", "hutong/1/D1/cmd", "hutong/1/D1/ack", "", "a\0b"],
 )
 def test_a_topic_that_is_not_a_gateways_upward_one_is_refused(topic: str) -> None:
     refused = address_of(Raw(topic, b""))

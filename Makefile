@@ -19,9 +19,9 @@ run: $(VENV)/city $(VENDOR)/ready ## Bring the demonstration city up; Ctrl-C sto
 	@$(BIN)/hutong-sim city --dir var/city $(ARGS)
 
 test: $(VENV)/dev $(VENDOR)/ready ## Test with Python alone, in under 5 minutes
-	$(BIN)/pytest -m '$(QUICK)' $(SIDE_BY_SIDE) $(ARGS)
+	$(BIN)/pytest -m '$(QUICK)' $(SIDE_BY_SIDE) --hypothesis-profile quick $(ARGS)
 
-test-all: $(VENV)/dev $(VENDOR)/ready ## Add Debian's peers (mosquitto, mbpoll, chromium) and longer faults
+test-all: $(VENV)/dev $(VENDOR)/ready ## Add Debian's peers (mosquitto, mbpoll, chromium), longer faults, more examples
 	$(BIN)/python -m tests.debian
 	$(BIN)/pytest -m '$(QUICK)' $(SIDE_BY_SIDE) $(ARGS)
 	$(BIN)/pytest -m '(debian or long) and not soak' $(ARGS)

@@ -25,6 +25,7 @@ from tests import interop
 
 # How fast examples come tells of the machine's load, not of the code: benchmarks measure time, the suite does not.
 hypothesis.settings.register_profile("steady", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("quick", hypothesis.settings.get_profile("steady"), max_examples=40)  # make test
 hypothesis.settings.load_profile("steady")
 
 EVERY_TEST = pytest.StashKey[list[pytest.Item]]()

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from agent.spool.records import Row
+from protocols.edge.burst import Waveform
 from protocols.edge.columns import I32LE, Column, Group
 from protocols.edge.messages import (
     AckRange,
     AckStatus,
     Batch,
     Birth,
+    Burst,
     Clock,
     ClockState,
     Event,
@@ -34,6 +36,12 @@ def batch(number: int, values: int = 4, birth: bytes = bytes(32)) -> Batch:
     column = Column(7, I32LE, np.full(values, number, np.int32), np.ones(values, bool), -1)
     group = Group(np.arange(values, dtype=np.int64), (column,))
     return Batch(origin(), birth, 1_700_000_000_000, (group,))
+
+
+def burst(number: int, values: int = 4) -> Burst:
+    group = Group(1000 * np.arange(values, dtype=np.int64), batch(number, values).groups[0].columns)
+    waveform = Waveform(bytes(32), 1_700_000_000_000_000, group, number.to_bytes(16), "rule", 0, 1000)
+    return Burst(origin(), waveform)
 
 
 def birth(description: bytes) -> Birth:

@@ -27,6 +27,7 @@ from protocols.edge.messages import (
     AckStatus,
     Batch,
     Birth,
+    Burst,
     DropCause,
     Event,
     State,
@@ -36,7 +37,7 @@ from protocols.edge.messages import (
     encode,
 )
 from protocols.errors import LocalProtocolError
-from tests.agent.spool.messages import GATEWAY, acknowledge, batch, birth, event, origin
+from tests.agent.spool.messages import GATEWAY, acknowledge, batch, birth, burst, event, origin
 
 QUOTA = 60_000
 
@@ -192,6 +193,40 @@ def test_the_oldest_data_goes_first_then_events_and_births_never(store: Store) -
             store.put(event(number, size=1500), urgent=True)
     assert store.snapshot.bytes <= QUOTA
     assert rows_of(store)[0].leaf == "birth"
+
+
+def test_a_capture_outlasts_all_telemetry_and_a_restart_and_is_counted_until_it_is_freed(opened: Opened) -> None:
+    store = opened()
+    with store.transaction():
+        for number in range(3):
+            store.put(burst(number, values=500), urgent=True)
+    taken = store.snapshot.captured
+    assert taken >= 3 * 4 * 500  # in whole pages
+    for number in range(60):
+        with store.transaction():
+            store.put(batch(number, values=900), urgent=False)
+    assert store.snapshot.bytes <= QUOTA
+    assert store.snapshot.counters.dropped_quota > 0
+    assert [row.leaf for row in rows_of(store)[:3]] == ["burst"] * 3
+    store.close()
+    store = opened()
+    assert store.snapshot.captured == taken
+    with store.transaction():
+        assert store.free([acknowledge(rows_of(store)[:3])]).seqs == (1, 2, 3)
+    assert store.snapshot.captured == 0
+
+
+def test_a_capture_keeps_its_bytes_and_its_place_among_others_in_a_new_incarnation(store: Store) -> None:
+    with store.transaction():
+        for message in (event(1), burst(2), batch(3)):
+            store.put(message, urgent=False)
+    with store.transaction():
+        store.reincarnate()
+    rows = rows_of(store)
+    assert [row.leaf for row in rows] == ["event", "burst", "data"]
+    moved = decode(rows[1].payload)
+    assert isinstance(moved, Burst)
+    assert (moved.origin.seq, moved.waveform.capture) == (rows[1].seq, (2).to_bytes(16))
 
 
 def test_the_file_stays_near_its_quota(opened: Opened, tmp_path: Path) -> None:

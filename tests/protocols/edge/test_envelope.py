@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from protocols.edge import cose
+from protocols.edge.burst import Waveform
 from protocols.edge.columns import F32LE, F64LE, I32LE, I64LE, Column, Group
 from protocols.edge.envelope import MAX_SEALED, Address, address_of, open_sealed, parse_topic, seal, unseal
 from protocols.edge.messages import (
@@ -16,6 +17,7 @@ from protocols.edge.messages import (
     AckStatus,
     Batch,
     Birth,
+    Burst,
     Clock,
     ClockState,
     Command,
@@ -206,6 +208,21 @@ def test_a_stranger_decodes_what_our_decoder_decodes() -> None:
                 if at in values or at in column.quality
             ]
     assert list(decoder()(address.topic, data, KEY)) == expected
+
+
+def test_a_stranger_decodes_a_burst_with_the_pages_decoder_changed_as_it_says() -> None:
+    columns = (Column(7, I32LE, np.array([5, -5]), np.array([True, False, True]), -1, {1: 0x800A}),)
+    group = Group(np.array([0, 250, 500]), columns)
+    waveform = Waveform(bytes(32), 1_767_225_600_000_001, group, bytes(16), "starts", 250, 250)
+    address, data = sealed(Burst(ORIGIN, waveform))
+    assert "replaced by `[burst[9]]`" in PAGE
+    found: dict[str, Readings] = {}
+    exec(block("python").replace("batch[9]", "[batch[9]]"), found)  # noqa: S102
+    assert list(found["readings"](address.topic, data, KEY)) == [
+        (1_767_225_600_000_001, 7, Decimal("0.5"), 0),
+        (1_767_225_600_000_251, 7, None, 0x800A),
+        (1_767_225_600_000_501, 7, Decimal("-0.5"), 0),
+    ]
 
 
 def test_the_pages_decoder_refuses_a_forged_message() -> None:

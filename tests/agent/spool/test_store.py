@@ -206,13 +206,14 @@ def test_a_capture_outlasts_all_telemetry_and_a_restart_and_is_counted_until_it_
         with store.transaction():
             store.put(batch(number, values=900), urgent=False)
     assert store.snapshot.bytes <= QUOTA
-    assert store.snapshot.counters.dropped_quota > 0
-    assert [row.leaf for row in rows_of(store)[:3]] == ["burst"] * 3
+    assert store.snapshot.counters.thinned > 0
     store.close()
     store = opened()
     assert store.snapshot.captured == taken
+    bursts = [row for row in rows_of(store) if row.leaf == "burst"]  # thinning moved them along
+    assert len(bursts) == 3
     with store.transaction():
-        assert store.free([acknowledge(rows_of(store)[:3])]).seqs == (1, 2, 3)
+        store.free([acknowledge([row]) for row in bursts])
     assert store.snapshot.captured == 0
 
 

@@ -17,6 +17,7 @@ def chain(tmp_path: Path) -> Iterator[tuple[Chain, Gateway]]:
         yield running, start(running)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_nothing_committed_is_lost_or_doubled_when_each_part_is_killed_in_turn(
     chain: tuple[Chain, Gateway], tmp_path: Path

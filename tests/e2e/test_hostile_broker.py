@@ -63,6 +63,7 @@ def payload_of(gateway: Gateway, leaf: str, sealed: bytes) -> bytes:
     return envelope.open_sealed(envelope.Address(gateway.code, leaf), sealed, keys).payload
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_no_acknowledgement_that_the_server_did_not_give_frees_a_row(
     city: tuple[Chain, list[Gateway], Attacker],
@@ -105,6 +106,7 @@ def test_no_acknowledgement_that_the_server_did_not_give_frees_a_row(
     assert chain.administrator().get(f"/api/v1/gateways/{gateway.code}/delivery").json()["lost"] == 0
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_replayed_and_redirected_batches_are_stored_once_and_under_their_own_gateway(
     city: tuple[Chain, list[Gateway], Attacker],
@@ -141,6 +143,7 @@ def test_replayed_and_redirected_batches_are_stored_once_and_under_their_own_gat
     assert client.get("/api/v1/quarantine").json()["items"], "the redirected ones are there to be looked at"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_a_command_is_executed_once_however_it_is_replayed_redirected_or_forged(
     city: tuple[Chain, list[Gateway], Attacker],
